@@ -1,0 +1,53 @@
+// A fixed set of worker threads for data-parallel loops.
+//
+// parallel_for hands out task indices; which thread runs which index is unspecified, so a loop body may write
+// only what belongs to its own index. Nothing here sums across threads: that is what keeps results
+// independent of the thread count.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace fathom {
+
+class ThreadPool {
+ public:
+  /// `n_threads` >= 1 threads work on every loop, the calling one included.
+  explicit ThreadPool(int n_threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int n_threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  /// Runs body(i) for every i in [0, n_tasks) and returns when all are done. The first exception of a body is
+  /// rethrown here. Only one parallel_for at a time, and none inside a body.
+  void parallel_for(int64_t n_tasks, const std::function<void(int64_t)>& body);
+
+ private:
+  void work();
+  void run_tasks();
+
+  std::vector<std::thread> workers_;
+  std::mutex mutex_;
+  std::condition_variable start_;
+  std::condition_variable done_;
+  uint64_t generation_ = 0;
+  int busy_ = 0;
+  bool stopping_ = false;
+
+  const std::function<void(int64_t)>* body_ = nullptr;
+  int64_t n_tasks_ = 0;
+  std::atomic<int64_t> next_{0};
+  std::exception_ptr failure_;
+};
+
+/// Number of processors this process may use (its affinity mask), at least 1.
+int usable_processors();
+
+}  // namespace fathom

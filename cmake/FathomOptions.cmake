@@ -1,0 +1,32 @@
+# Options of the build and the compiler settings that every target shares.
+option(FATHOM_TESTS "Build the tests" ON)
+option(FATHOM_WERROR "Treat warnings as errors (developer presets)" OFF)
+set(FATHOM_SANITIZE "" CACHE STRING "Sanitizers for -fsanitize=, for example address,undefined or thread")
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+find_program(FATHOM_CCACHE ccache)
+if(FATHOM_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${FATHOM_CCACHE})
+endif()
+
+add_library(fathom_settings INTERFACE)
+target_include_directories(fathom_settings INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
+# The numerics contract: no contraction that the source does not spell out (FMA is written where it is
+# meant), and no fast-math anywhere.
+target_compile_options(fathom_settings INTERFACE
+  -Wall -Wextra -Wshadow=local -Wnon-virtual-dtor -Woverloaded-virtual
+  -ffp-contract=off -fno-fast-math)
+if(FATHOM_WERROR)
+  target_compile_options(fathom_settings INTERFACE -Werror)
+endif()
+if(FATHOM_SANITIZE)
+  target_compile_options(fathom_settings INTERFACE -fsanitize=${FATHOM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(fathom_settings INTERFACE -fsanitize=${FATHOM_SANITIZE})
+endif()

@@ -1,0 +1,29 @@
+# fathom_library(<folder> DEPENDS <targets>...): every .cc file beside the calling CMakeLists.txt becomes
+# the static library fathom_<folder>. A new file needs no edit of a build file.
+function(fathom_library name)
+  cmake_parse_arguments(ARG "" "" "DEPENDS;SOURCES" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  add_library(fathom_${name} STATIC ${sources} ${ARG_SOURCES})
+  target_link_libraries(fathom_${name} PUBLIC fathom_settings ${ARG_DEPENDS})
+endfunction()
+
+# fathom_test(<folder> DEPENDS <targets>...): tests/<folder>/*_test.cc become one GoogleTest executable
+# whose cases CTest lists one by one.
+function(fathom_test name)
+  cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${name}_test ${sources})
+  target_link_libraries(${name}_test PRIVATE fathom_settings ${ARG_DEPENDS} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name}_test PRIVATE
+    FATHOM_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+    FATHOM_BINARY="$<TARGET_FILE:fathom>")
+  gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+endfunction()
+
+function(fathom_print_summary)
+  include(FathomFeatures)
+  message(STATUS "fathom ${PROJECT_VERSION}: CUDA ${FATHOM_CUDA_STATE}; NCCL ${FATHOM_NCCL_STATE}; MPI ${FATHOM_MPI_STATE}")
+endfunction()

@@ -1,0 +1,17 @@
+// Every command of `fathom`: each adds its subcommand, options and help to the app. A command's work throws
+// Error; run_command_line turns it into a line on standard error and the documented exit code.
+#pragma once
+
+#include <CLI/App.hpp>
+
+namespace fathom::harness {
+
+/// Set by commands that end without an error but not with exit code 0 (unscored samples, gate verdicts).
+struct CommandContext {
+  int exit_code = 0;
+};
+
+// One line a command, alphabetical; all_commands.cc lists them in the order of `fathom --help`.
+void add_version(CLI::App& app, CommandContext& context);
+
+}  // namespace fathom::harness

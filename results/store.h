@@ -1,0 +1,2 @@
+// The SQLite store of runs, samples and scores.
+#pragma once

@@ -72,9 +72,9 @@ namespace detail {
 
 /// Aborts when `condition` is false: a bug in fathom, never a user's mistake. Further arguments are an fmt
 /// format string and its values: FATHOM_CHECK(a == b, "a {} b {}", a, b).
-#define FATHOM_CHECK(condition, ...)                                                          \
-  do {                                                                                        \
-    if (!(condition)) [[unlikely]] {                                                          \
+#define FATHOM_CHECK(condition, ...)                                                               \
+  do {                                                                                             \
+    if (!(condition)) [[unlikely]] {                                                               \
       ::fathom::detail::check_failed(#condition, __FILE__, __LINE__, fmt::format("" __VA_ARGS__)); \
-    }                                                                                         \
+    }                                                                                              \
   } while (false)

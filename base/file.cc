@@ -36,7 +36,7 @@ int open_for_reading(const std::filesystem::path& path) {
 }
 
 struct stat regular_file_status(int fd, const std::filesystem::path& path) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) != 0) bad_input(path.string(), "cannot stat: {}", std::strerror(errno));
   if (S_ISDIR(status.st_mode)) bad_input(path.string(), "is a folder; expected a file");
   return status;
@@ -70,7 +70,8 @@ std::string read_file(const std::filesystem::path& path) {
 void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
   std::string temporary = path.string() + ".tmp-XXXXXX";
   Descriptor fd(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (fd.get() < 0) bad_input(path.string(), "cannot create a temporary file beside it: {}", std::strerror(errno));
+  if (fd.get() < 0)
+    bad_input(path.string(), "cannot create a temporary file beside it: {}", std::strerror(errno));
   try {
     write_all(fd.get(), content, path);
     // mkostemp creates 0600; a result file should have the mode any other new file would.
@@ -101,7 +102,9 @@ MappedFile::~MappedFile() {
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), path_(std::move(other.path_)) {}
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      path_(std::move(other.path_)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);

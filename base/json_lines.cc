@@ -8,7 +8,8 @@
 
 namespace fathom {
 
-JsonLinesReader::JsonLinesReader(const std::string& path) : name_(path == "-" ? "standard input" : path), in_(&std::cin) {
+JsonLinesReader::JsonLinesReader(const std::string& path)
+    : name_(path == "-" ? "standard input" : path), in_(&std::cin) {
   if (path == "-") return;
   file_.open(path, std::ios::binary);
   if (!file_) bad_input(path, "cannot open; expected a JSON Lines file, or - for standard input");
@@ -33,7 +34,9 @@ std::optional<nlohmann::json> JsonLinesReader::next() {
   return std::nullopt;
 }
 
-std::string JsonLinesReader::where() const { return fmt::format("{}:{}", name_, line_); }
+std::string JsonLinesReader::where() const {
+  return fmt::format("{}:{}", name_, line_);
+}
 
 void require_known_keys(const nlohmann::json& object, std::initializer_list<std::string_view> known,
                         const std::string& where) {

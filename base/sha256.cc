@@ -26,7 +26,9 @@ void Sha256::update(std::span<const std::byte> bytes) {
   FATHOM_CHECK(EVP_DigestUpdate(context_->evp, bytes.data(), bytes.size()) == 1);
 }
 
-void Sha256::update(std::string_view text) { update(std::as_bytes(std::span(text))); }
+void Sha256::update(std::string_view text) {
+  update(std::as_bytes(std::span(text)));
+}
 
 Sha256Digest Sha256::finish() {
   Sha256Digest digest;
@@ -35,7 +37,9 @@ Sha256Digest Sha256::finish() {
   return digest;
 }
 
-Sha256Digest sha256(std::string_view text) { return sha256(std::as_bytes(std::span(text))); }
+Sha256Digest sha256(std::string_view text) {
+  return sha256(std::as_bytes(std::span(text)));
+}
 
 Sha256Digest sha256(std::span<const std::byte> bytes) {
   Sha256 hash;

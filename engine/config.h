@@ -59,7 +59,8 @@ struct ModelConfig {
   int64_t qk_head_dim() const { return qk_nope_head_dim + qk_rope_head_dim; }
   /// Elements of the latent cache per token and layer: the normed latent and the rotated shared key.
   int64_t latent_dim() const { return kv_lora_rank + qk_rope_head_dim; }
-  /// The original model's rule: MoE iff there are experts, i >= first_k_dense_replace and i % moe_layer_freq == 0.
+  /// The original model's rule: MoE iff there are experts, i >= first_k_dense_replace and i % moe_layer_freq
+  /// == 0.
   bool is_moe_layer(int64_t layer) const;
 };
 

@@ -84,8 +84,8 @@ class Engine {
  public:
   virtual ~Engine() = default;
   virtual void submit(Request request) = 0;
-  /// The next finished request; blocks while work is pending, nothing when none is left. Throws Error{kEngine}
-  /// when the engine itself fails (a NaN, say, with the layer's name).
+  /// The next finished request; blocks while work is pending, nothing when none is left. Throws
+  /// Error{kEngine} when the engine itself fails (a NaN, say, with the layer's name).
   virtual std::optional<Completion> next() = 0;
   /// Longest context plus continuation or generation, in tokens.
   virtual int64_t max_tokens() const = 0;

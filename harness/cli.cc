@@ -18,7 +18,8 @@ void add_all_commands(CLI::App& app, CommandContext& context) {
 }
 
 int run(const std::vector<std::string>& args) {
-  CLI::App app{"fathom: scores language models of the DeepSeek-V2 family, repeatably, from one binary", "fathom"};
+  CLI::App app{"fathom: scores language models of the DeepSeek-V2 family, repeatably, from one binary",
+               "fathom"};
   app.require_subcommand(0, 1);
   app.set_version_flag("--version", version_text());
   app.failure_message(CLI::FailureMessage::simple);

@@ -6,8 +6,8 @@
 
 namespace fathom::harness {
 
-/// Parses `args` (without the program name), runs the command and returns the exit code. Errors are printed to
-/// standard error, one line each; nothing is thrown.
+/// Parses `args` (without the program name), runs the command and returns the exit code. Errors are printed
+/// to standard error, one line each; nothing is thrown.
 int run_command_line(const std::vector<std::string>& args);
 
 }  // namespace fathom::harness

@@ -7,9 +7,9 @@
 namespace fathom::harness {
 
 std::string version_text() {
-  return fmt::format(
-      "fathom {}\ncommit   {}{}\ncompiler {} ({})\nCUDA     {}\nNCCL     {}\nMPI      {}", kVersion, kGitCommit,
-      kGitDirty ? " with local changes" : "", kCompiler, kBuildType, kCudaState, kNcclState, kMpiState);
+  return fmt::format("fathom {}\ncommit   {}{}\ncompiler {} ({})\nCUDA     {}\nNCCL     {}\nMPI      {}",
+                     kVersion, kGitCommit, kGitDirty ? " with local changes" : "", kCompiler, kBuildType,
+                     kCudaState, kNcclState, kMpiState);
 }
 
 }  // namespace fathom::harness

@@ -45,11 +45,13 @@ int64_t Tensor::elements() const {
 }
 
 bool Tensor::has_shape(std::initializer_list<int64_t> expected) const {
-  return rank == static_cast<int>(expected.size()) && std::equal(expected.begin(), expected.end(), shape.begin());
+  return rank == static_cast<int>(expected.size()) &&
+         std::equal(expected.begin(), expected.end(), shape.begin());
 }
 
 Tensor Tensor::rows(int64_t begin, int64_t end) const {
-  FATHOM_CHECK(rank >= 1 && begin >= 0 && begin <= end && end <= shape[0], "rows {}..{} of {}", begin, end, describe());
+  FATHOM_CHECK(rank >= 1 && begin >= 0 && begin <= end && end <= shape[0], "rows {}..{} of {}", begin, end,
+               describe());
   Tensor view = *this;
   const int64_t row_elements = shape[0] == 0 ? 0 : elements() / shape[0];
   view.data = static_cast<char*>(data) + static_cast<size_t>(begin * row_elements) * dtype_bytes(dtype);

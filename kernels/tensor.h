@@ -1,6 +1,7 @@
 // Tensor: a view of numbers somewhere. It owns nothing and is cheap to copy.
 //
-// The code above kernels/ passes Tensors around and never dereferences `data`: the bytes may live on a device.
+// The code above kernels/ passes Tensors around and never dereferences `data`: the bytes may live on a
+// device.
 #pragma once
 
 #include <array>

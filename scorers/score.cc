@@ -17,7 +17,8 @@ std::string_view outcome_name(Outcome outcome) {
 }
 
 std::vector<std::string> flag_names(uint32_t flags) {
-  static constexpr std::string_view kNames[] = {"truncated", "boundary_merge", "tie", "empty", "length", "unparsed"};
+  static constexpr std::string_view kNames[] = {"truncated", "boundary_merge", "tie",
+                                                "empty",     "length",         "unparsed"};
   std::vector<std::string> names;
   for (size_t bit = 0; bit < std::size(kNames); ++bit) {
     if (flags & (uint32_t{1} << bit)) names.emplace_back(kNames[bit]);

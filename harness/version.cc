@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 
 #include "build_info.h"
+#include "harness/machine.h"
 
 namespace fathom::harness {
 
 std::string version_text() {
-  return fmt::format("fathom {}\ncommit   {}{}\ncompiler {} ({})\nCUDA     {}\nNCCL     {}\nMPI      {}",
-                     kVersion, kGitCommit, kGitDirty ? " with local changes" : "", kCompiler, kBuildType,
-                     kCudaState, kNcclState, kMpiState);
+  const MachineInfo machine = describe_machine();
+  return fmt::format(
+      "fathom {}\ncommit   {}{}\ncompiler {} ({})\nCPU      {} ({})\nCUDA     {}\nNCCL     {}\nMPI      {}",
+      kVersion, kGitCommit, kGitDirty ? " with local changes" : "", kCompiler, kBuildType,
+      machine.instruction_sets, machine.cpu, kCudaState, kNcclState, kMpiState);
 }
 
 }  // namespace fathom::harness

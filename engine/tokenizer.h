@@ -24,6 +24,13 @@ enum class SpecialTokens {
   kText,   ///< ordinary text, for the contents of chat messages
 };
 
+/// One stretch of a text that is encoded as a whole, with its own rule for special tokens. Pieces and merges
+/// run across the boundary between two parts; a special token matches only inside one part.
+struct TextPart {
+  std::string_view text;
+  SpecialTokens special = SpecialTokens::kParse;
+};
+
 /// Whether a raw prompt gets the BOS id in front.
 enum class BosRule { kCheckpoint, kOn, kOff };
 
@@ -39,11 +46,15 @@ class Tokenizer {
   std::vector<TokenId> encode(std::string_view text, SpecialTokens special = SpecialTokens::kParse,
                               int64_t* n_invalid_bytes = nullptr) const;
 
+  /// Ids of the concatenated parts: how a chat template and the untrusted contents in it become one prompt.
+  std::vector<TokenId> encode(std::span<const TextPart> parts, int64_t* n_invalid_bytes = nullptr) const;
+
   /// Text of `ids`; bytes that are not UTF-8 decode to U+FFFD. `skip_special` leaves special tokens out.
   enum class DecodeSpecial { kKeep, kSkip };
   std::string decode(std::span<const TokenId> ids, DecodeSpecial special = DecodeSpecial::kSkip) const;
 
-  /// The raw bytes of one id, not necessarily whole UTF-8; empty for ids without a string.
+  /// The raw bytes of one id, not necessarily whole UTF-8; empty for ids without a string (the padding rows
+  /// of the model's vocabulary, say). What lies outside the vocabulary decodes to nothing, as in the reference.
   std::string_view token_bytes(TokenId id) const;
 
   /// `ids` with BOS in front when the rule says so and they do not already begin with it. Throws
@@ -57,7 +68,7 @@ class Tokenizer {
   /// Largest id with a string, plus one. The model's vocab_size may be larger (padding rows).
   int64_t vocab_size() const;
   bool is_special(TokenId id) const;
-  /// chat_template of tokenizer_config.json, when there is one.
+  /// chat_template.jinja of the folder, else chat_template of tokenizer_config.json, when there is one.
   const std::optional<std::string>& chat_template() const;
   /// SHA-256 of tokenizer.json's bytes.
   const Sha256Digest& sha256() const;

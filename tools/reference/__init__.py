@@ -1,0 +1,1 @@
+"""Reference implementations and file helpers shared by the developer tools. Never needed to use fathom."""

@@ -1,0 +1,265 @@
+#include "engine/checkpoint.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "engine/checkpoint_files.h"
+#include "engine/safetensors.h"
+#include "engine/shape_expression.h"
+#include "engine/tensor_table.h"
+
+namespace fathom::engine {
+namespace {
+
+namespace fs = std::filesystem;
+using kernels::Dtype;
+
+constexpr size_t kNamesShown = 3;
+
+// Where a tensor was found.
+struct Found {
+  const SafetensorsEntry* entry = nullptr;
+  const SafetensorsFile* file = nullptr;
+  bool used = false;
+};
+using Directory = std::unordered_map<std::string_view, Found>;
+
+// All tensors of all shards; checks the shards against each other and against the index.
+Directory list_tensors(const std::vector<SafetensorsFile>& shards, const WeightFiles& files) {
+  Directory directory;
+  for (size_t s = 0; s < shards.size(); ++s) {
+    for (const SafetensorsEntry& entry : shards[s].entries()) {
+      const auto [it, is_new] = directory.try_emplace(entry.name, Found{&entry, &shards[s]});
+      if (!is_new) {
+        bad_input(shards[s].path().string(), "tensor {} is also in {}", json_quoted(entry.name),
+                  it->second.file->path().string());
+      }
+      if (!files.index) continue;
+      const auto listed = files.weight_map.find(entry.name);
+      if (listed == files.weight_map.end() || listed->second != s) {
+        bad_input(shards[s].path().string(), "tensor {}: expected in {} according to {}",
+                  json_quoted(entry.name),
+                  listed == files.weight_map.end() ? "no file" : files.shards[listed->second],
+                  files.index->string());
+      }
+    }
+  }
+  for (const auto& [name, shard] : files.weight_map) {
+    if (!directory.contains(name)) {
+      bad_input(shards[shard].path().string(), "tensor {}: listed here by {}, not in the file",
+                json_quoted(name), files.index->string());
+    }
+  }
+  return directory;
+}
+
+// What the name of a tensor that DeepSeek-V2 does not have tells about where it comes from.
+std::string hint(std::string_view name) {
+  const auto has = [&](std::string_view part) { return name.find(part) != std::string_view::npos; };
+  if (has("e_score_correction_bias"))
+    return " (a routing bias of DeepSeek-V3, which fathom does not compute)";
+  if (has("eh_proj") || has("enorm") || has("hnorm")) return " (multi-token prediction of DeepSeek-V3)";
+  if (has("weight_scale") || has("input_scale"))
+    return " (a quantised checkpoint; use the bf16, fp16 or fp32 weights)";
+  if (has("lora_")) return " (an adapter; merge it into its base model first)";
+  if (has(".q_proj."))
+    return " (plain q_proj: config.json must say \"q_lora_rank\": null; a missing key means 1536)";
+  if (has(".q_a_proj.")) return " (q compression: config.json's q_lora_rank must be its rank, not null)";
+  if (has("lm_head")) return " (config.json says tie_word_embeddings true)";
+  return "";
+}
+
+std::string some_of(const std::vector<std::string>& names) {
+  std::string text;
+  for (size_t i = 0; i < std::min(names.size(), kNamesShown); ++i) {
+    text += (i == 0 ? "" : ", ") + json_quoted(names[i]) + hint(names[i]);
+  }
+  return names.size() <= kNamesShown ? text : fmt::format("{} and {} more", text, names.size() - kNamesShown);
+}
+
+std::optional<Dtype> engine_dtype(std::string_view name) {
+  for (Dtype dtype : {Dtype::kBF16, Dtype::kF16, Dtype::kF32}) {
+    if (kernels::dtype_name(dtype) == name) return dtype;
+  }
+  return std::nullopt;
+}
+
+bool lists(std::string_view words, std::string_view word) {
+  return fmt::format(" {} ", words).find(fmt::format(" {} ", word)) != std::string::npos;
+}
+
+}  // namespace
+
+struct Checkpoint::Impl {
+  fs::path model_dir;
+  std::string config_text;
+  ModelConfig config;
+  std::vector<SafetensorsFile> shards;
+  std::vector<std::unique_ptr<std::byte[]>> realigned;  // copies of tensors that lie at odd addresses
+  Weights weights;
+  std::vector<CheckpointTensor> tensors;
+  std::vector<CheckpointFile> files;
+  std::vector<std::string> warnings;
+
+  void load_tensors(const WeightFiles& weight_files);
+  void load_row(const TensorRow& row, Directory& directory, std::vector<std::string>& missing);
+  Tensor view(const SafetensorsEntry& entry, const SafetensorsFile& file, const TensorRow& row,
+              const std::vector<int64_t>& shape);
+  const void* aligned(const SafetensorsEntry& entry, Dtype dtype);
+  void tie_head(Directory& directory);
+};
+
+// The bytes of `entry` at an address where `dtype` may be read.
+const void* Checkpoint::Impl::aligned(const SafetensorsEntry& entry, Dtype dtype) {
+  if (reinterpret_cast<uintptr_t>(entry.data.data()) % kernels::dtype_bytes(dtype) == 0)
+    return entry.data.data();
+  realigned.push_back(std::make_unique<std::byte[]>(entry.data.size()));
+  std::memcpy(realigned.back().get(), entry.data.data(), entry.data.size());
+  return realigned.back().get();
+}
+
+// Checks shape and dtype of one stored tensor and returns the engine's view of it.
+Tensor Checkpoint::Impl::view(const SafetensorsEntry& entry, const SafetensorsFile& file,
+                              const TensorRow& row, const std::vector<int64_t>& shape) {
+  const std::string where = file.path().string();
+  if (entry.shape != shape) {
+    bad_input(where, "tensor {}: expected shape {} = {}, found {}", json_quoted(entry.name), row.shape,
+              shape_text(shape), shape_text(entry.shape));
+  }
+  const std::optional<Dtype> dtype = engine_dtype(entry.dtype);
+  if (!dtype || !lists(row.dtypes, entry.dtype)) {
+    bad_input(where, "tensor {}: expected one of the dtypes {}, found {}", json_quoted(entry.name),
+              row.dtypes, entry.dtype);
+  }
+  Tensor tensor(aligned(entry, *dtype), *dtype, {});
+  tensor.rank = static_cast<int>(shape.size());
+  std::copy(shape.begin(), shape.end(), tensor.shape.begin());
+  return tensor;
+}
+
+void Checkpoint::Impl::load_row(const TensorRow& row, Directory& directory,
+                                std::vector<std::string>& missing) {
+  if (tensor_count(row, config) == 0) return;
+  const std::vector<int64_t> shape = evaluate_shape(row.shape, config);
+  for (int64_t i = 0; i < (row.per_layer() ? config.num_hidden_layers : 1); ++i) {
+    if (!row.exists(config, i)) continue;
+    if (row.layout) {
+      const bool stacked = directory.contains(stacked_experts_marker(i));
+      if (*row.layout != (stacked ? ExpertLayout::kStacked : ExpertLayout::kPerExpert)) continue;
+    }
+    for (int64_t e = 0; e < (row.per_expert() ? config.n_routed_experts : 1); ++e) {
+      std::string name = tensor_name(row, i, e);
+      const auto it = directory.find(name);
+      if (it == directory.end()) {
+        missing.push_back(std::move(name));
+        continue;
+      }
+      it->second.used = true;
+      const Tensor tensor = view(*it->second.entry, *it->second.file, row, shape);
+      row.bind(tensor, weights, i, e);
+      tensors.push_back({std::move(name), tensor});
+    }
+  }
+}
+
+// With tie_word_embeddings lm_head may still be stored: it must then be the embedding, byte for byte.
+void Checkpoint::Impl::tie_head(Directory& directory) {
+  weights.lm_head = weights.embed_tokens;
+  const auto it = directory.find("lm_head.weight");
+  if (it == directory.end() || weights.embed_tokens.data == nullptr) return;
+  it->second.used = true;
+  const SafetensorsEntry& head = *it->second.entry;
+  if (head.dtype != kernels::dtype_name(weights.embed_tokens.dtype) ||
+      head.data.size() != weights.embed_tokens.bytes() ||
+      std::memcmp(head.data.data(), weights.embed_tokens.data, head.data.size()) != 0) {
+    bad_input(it->second.file->path().string(),
+              "tensor \"lm_head.weight\": expected the bytes of model.embed_tokens.weight (config.json says "
+              "tie_word_embeddings true), found others");
+  }
+}
+
+void Checkpoint::Impl::load_tensors(const WeightFiles& weight_files) {
+  Directory directory = list_tensors(shards, weight_files);
+  weights = empty_weights(config);
+  std::vector<std::string> missing;
+  for (const TensorRow& row : tensor_table()) load_row(row, directory, missing);
+  if (config.tie_word_embeddings) tie_head(directory);
+
+  std::vector<std::string> extra;
+  for (const auto& [name, found] : directory) {
+    if (!found.used) extra.emplace_back(name);
+  }
+  std::sort(extra.begin(), extra.end());
+  if (missing.empty() && extra.empty()) return;
+  const std::string where = shards.size() == 1 ? shards[0].path().string() : model_dir.string();
+  if (extra.empty()) bad_input(where, "missing tensors that config.json asks for: {}", some_of(missing));
+  if (missing.empty())
+    bad_input(where, "tensors that are not part of the model config.json describes: {}", some_of(extra));
+  bad_input(where, "missing tensors that config.json asks for: {}; found instead, not part of the model: {}",
+            some_of(missing), some_of(extra));
+}
+
+Checkpoint Checkpoint::load(const fs::path& model_dir) {
+  auto impl = std::make_unique<Impl>();
+  const WeightFiles weight_files = find_weight_files(model_dir);
+  impl->model_dir = model_dir;
+  const fs::path config_path = model_dir / "config.json";
+  impl->config_text = read_file(config_path);
+  impl->config = parse_config(impl->config_text, config_path.string());
+  impl->files.push_back({config_path, impl->config_text.size()});
+  if (weight_files.index) impl->files.push_back({*weight_files.index, fs::file_size(*weight_files.index)});
+  for (const std::string& name : weight_files.shards) {
+    const SafetensorsFile& shard = impl->shards.emplace_back(model_dir / name);
+    impl->files.push_back({shard.path(), shard.size_bytes()});
+  }
+  impl->load_tensors(weight_files);
+
+  uint64_t bytes = 0;
+  for (const CheckpointTensor& tensor : impl->tensors) bytes += tensor.tensor.bytes();
+  if (weight_files.total_size && *weight_files.total_size != bytes) {
+    impl->warnings.push_back(fmt::format("{}: metadata.total_size says {} bytes, the tensors have {}",
+                                         weight_files.index->string(), *weight_files.total_size, bytes));
+  }
+  if (!impl->realigned.empty()) {
+    impl->warnings.push_back(
+        fmt::format("{}: {} tensors lie at unaligned addresses and were copied to memory; re-save the file "
+                    "to have them mapped",
+                    model_dir.string(), impl->realigned.size()));
+  }
+  return Checkpoint(std::move(impl));
+}
+
+Checkpoint::Checkpoint(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Checkpoint::~Checkpoint() = default;
+Checkpoint::Checkpoint(Checkpoint&&) noexcept = default;
+Checkpoint& Checkpoint::operator=(Checkpoint&&) noexcept = default;
+
+const ModelConfig& Checkpoint::config() const {
+  return impl_->config;
+}
+const std::string& Checkpoint::config_text() const {
+  return impl_->config_text;
+}
+const Weights& Checkpoint::weights() const {
+  return impl_->weights;
+}
+const std::vector<CheckpointTensor>& Checkpoint::tensors() const {
+  return impl_->tensors;
+}
+const std::vector<CheckpointFile>& Checkpoint::files() const {
+  return impl_->files;
+}
+const std::vector<std::string>& Checkpoint::warnings() const {
+  return impl_->warnings;
+}
+const fs::path& Checkpoint::model_dir() const {
+  return impl_->model_dir;
+}
+
+}  // namespace fathom::engine

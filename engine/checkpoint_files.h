@@ -1,0 +1,29 @@
+// Which files of a model folder hold its weights, and what to say when none fathom reads are there.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fathom::engine {
+
+struct WeightFiles {
+  /// model.safetensors.index.json, absent for a single model.safetensors.
+  std::optional<std::filesystem::path> index;
+  /// Names relative to the model folder, sorted.
+  std::vector<std::string> shards;
+  /// The index's weight_map: tensor name -> number of its shard. Empty without an index.
+  std::map<std::string, size_t, std::less<>> weight_map;
+  /// metadata.total_size of the index.
+  std::optional<uint64_t> total_size;
+};
+
+/// Finds model.safetensors or reads model.safetensors.index.json. Shard names are taken from the index alone
+/// and must lie inside the folder; they may be symbolic links, as in snapshots of the hub cache. Throws
+/// Error{kBadInput}: the folder is missing, holds another format (the error names the conversion), both
+/// layouts, or a broken index.
+WeightFiles find_weight_files(const std::filesystem::path& model_dir);
+
+}  // namespace fathom::engine

@@ -1,2 +1,41 @@
-// The table of all tasks.
+// The table of all tasks and groups, and how names on the command line select from it.
 #pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tasks/task.h"
+
+namespace fathom::tasks {
+
+/// A name for several tasks. Results over a group are reported twice: micro (over all samples) and macro (the
+/// mean of the members' values).
+struct Group {
+  std::string name;         ///< "mmlu", "mmlu_stem", "mmlu_stem@original"
+  std::string description;  ///< one line
+  std::vector<std::string> members;
+};
+
+/// What the names of a command line mean: each task once, in registry order, and every group whose members
+/// are all among them.
+struct Selection {
+  std::vector<const Task*> tasks;
+  std::vector<const Group*> groups;
+};
+
+/// All tasks, families together, in the order of `fathom list tasks`.
+const std::vector<Task>& all_tasks();
+
+/// All groups. "mmlu_stem" and its three sisters follow lm-eval's category map, "mmlu_stem@original" and
+/// hers the original one (they differ by anatomy).
+const std::vector<Group>& all_groups();
+
+/// Throws Error{kUsage} naming the nearest known names when one of `names` is neither task nor group.
+Selection select_tasks(std::span<const std::string> names);
+
+/// The task called `name`; lm-eval's names of the same task are accepted. Throws like select_tasks.
+const Task& find_task(std::string_view name);
+
+}  // namespace fathom::tasks

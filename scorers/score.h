@@ -1,4 +1,5 @@
-// Score: what one answer is worth. A scorer is a pure function of the sample and the response.
+// Score: what one answer is worth. A scorer is a pure function of the sample and the response;
+// scorers/scorer.h has the table of them.
 #pragma once
 
 #include <cstdint>
@@ -45,6 +46,15 @@ struct Score {
   std::string answer;           ///< what was extracted
   Outcome outcome = Outcome::kScored;
   std::string explanation;
+};
+
+/// All that is known about one answer. The first score is the headline one.
+struct SampleScore {
+  std::vector<Score> scores;
+  uint32_t flags = 0;  ///< the bits a scorer can know: tie, empty, length, unparsed
+  /// Choice tasks: log p of the gold choice, and that minus the best other choice's.
+  std::optional<double> gold_logprob;
+  std::optional<double> margin;
 };
 
 }  // namespace fathom::scorers

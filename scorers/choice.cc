@@ -30,20 +30,19 @@ std::vector<double> divided_by(std::span<const double> logprobs, std::span<const
 
 // One metric: the argmax of `values`, one value a choice. An empty choice divides by zero: -inf, never
 // chosen.
-Score score_argmax(std::string metric, std::span<const double> values, std::span<const std::string> choices,
-                   size_t gold) {
+Score score_argmax(std::string metric, std::span<const double> values, size_t n_choices, size_t gold) {
   Score score;
   score.metric = std::move(metric);
   const auto nan = std::find_if(values.begin(), values.end(), [](double value) { return std::isnan(value); });
-  if (values.size() != choices.size()) {
+  if (values.size() != n_choices) {
     score.outcome = Outcome::kError;
-    score.explanation = fmt::format("{} log-likelihoods for {} choices", values.size(), choices.size());
+    score.explanation = fmt::format("{} log-likelihoods for {} choices", values.size(), n_choices);
   } else if (nan != values.end()) {
     score.outcome = Outcome::kError;
     score.explanation = fmt::format("the log-likelihood of choice {} is not a number", nan - values.begin());
   } else {
     const size_t best = argmax(values);
-    score.answer = choices[best];
+    score.answer = std::string(1, static_cast<char>('A' + best));
     score.value = best == gold ? 1.0 : 0.0;
   }
   return score;
@@ -59,20 +58,18 @@ double greatest_other(std::span<const double> logprobs, size_t gold) {
 
 }  // namespace
 
-SampleScore score_choice(std::span<const std::string> choices, int64_t gold, std::span<const double> logprobs,
-                         ChoiceMetrics metrics) {
-  FATHOM_CHECK(choices.size() >= 2 && gold >= 0 && gold < std::ssize(choices), "gold {} of {}", gold,
-               choices.size());
+SampleScore score_choice(std::span<const std::string> choices, int64_t gold,
+                         std::span<const double> logprobs) {
+  FATHOM_CHECK(choices.size() >= 2 && choices.size() <= 26 && gold >= 0 && gold < std::ssize(choices),
+               "gold {} of {}", gold, choices.size());
   const auto gold_index = static_cast<size_t>(gold);
+  const auto bytes = [](const std::string& choice) { return choice.size(); };
   SampleScore result;
-  result.scores.push_back(score_argmax("acc", logprobs, choices, gold_index));
-  if (metrics == ChoiceMetrics::kAccAndNormalised) {
-    const auto bytes = [](const std::string& choice) { return choice.size(); };
-    result.scores.push_back(
-        score_argmax("acc_norm", divided_by(logprobs, choices, character_count), choices, gold_index));
-    result.scores.push_back(
-        score_argmax("acc_bytes", divided_by(logprobs, choices, bytes), choices, gold_index));
-  }
+  result.scores = {
+      score_argmax("acc", logprobs, choices.size(), gold_index),
+      score_argmax("acc_norm", divided_by(logprobs, choices, character_count), choices.size(), gold_index),
+      score_argmax("acc_bytes", divided_by(logprobs, choices, bytes), choices.size(), gold_index),
+  };
   if (result.scores[0].outcome == Outcome::kError) return result;
   if (std::count(logprobs.begin(), logprobs.end(), logprobs[argmax(logprobs)]) > 1) result.flags |= kFlagTie;
   result.gold_logprob = logprobs[gold_index];

@@ -15,13 +15,11 @@
 
 namespace fathom::scorers {
 
-/// Which normalisations become scores; acc always does and comes first.
-enum class ChoiceMetrics { kAcc, kAccAndNormalised };
-
-/// `choices`: the texts without delimiter; `logprobs`: one sum a choice; `gold`: index of the right one.
-/// The answer of each score is the letter or text of the choice that won. A NaN, or a number of
-/// log-probabilities that is not the number of choices, is an outcome kError: no score exists.
-SampleScore score_choice(std::span<const std::string> choices, int64_t gold, std::span<const double> logprobs,
-                         ChoiceMetrics metrics);
+/// The scores acc, acc_norm and acc_bytes. `choices`: the texts without delimiter; `logprobs`: one sum a
+/// choice; `gold`: index of the right one. The answer of each score is the letter of the choice that won, "A"
+/// for the first. A NaN, or a number of log-probabilities that is not the number of choices, is an outcome
+/// kError.
+SampleScore score_choice(std::span<const std::string> choices, int64_t gold,
+                         std::span<const double> logprobs);
 
 }  // namespace fathom::scorers

@@ -21,7 +21,7 @@ TEST(Choice, EqualsLmEvalTiesAndInfinitiesIncluded) {
     const std::vector<std::string> choices = c[0];
     std::vector<double> logprobs;
     for (const auto& value : c[2]) logprobs.push_back(value.is_null() ? -kInfinity : value.get<double>());
-    const SampleScore score = score_choice(choices, c[1], logprobs, ChoiceMetrics::kAccAndNormalised);
+    const SampleScore score = score_choice(choices, c[1], logprobs);
     ASSERT_EQ(score.scores.size(), 3u);
     for (size_t i = 0; i < 3; ++i) EXPECT_EQ(score.scores[i].value, c[3 + i].get<double>()) << i << c;
     n_tie += score.flags & kFlagTie ? 1 : 0;
@@ -31,8 +31,8 @@ TEST(Choice, EqualsLmEvalTiesAndInfinitiesIncluded) {
 
 TEST(Choice, ATieGoesToTheLowestIndexAndIsFlagged) {
   const std::vector<double> logprobs = {-2, -1, -1, -3};
-  const SampleScore score = score_choice(kLetters, 2, logprobs, ChoiceMetrics::kAcc);
-  ASSERT_EQ(score.scores.size(), 1u);
+  const SampleScore score = score_choice(kLetters, 2, logprobs);
+  ASSERT_EQ(score.scores.size(), 3u);
   EXPECT_EQ(score.scores[0].metric, "acc");
   EXPECT_EQ(score.scores[0].answer, "B");
   EXPECT_EQ(score.scores[0].value, 0.0);
@@ -41,15 +41,15 @@ TEST(Choice, ATieGoesToTheLowestIndexAndIsFlagged) {
 
 TEST(Choice, ATieBelowTheTopIsNoTie) {
   const std::vector<double> logprobs = {-2, -1, -2, -2};
-  EXPECT_EQ(score_choice(kLetters, 1, logprobs, ChoiceMetrics::kAcc).flags, 0u);
+  EXPECT_EQ(score_choice(kLetters, 1, logprobs).flags, 0u);
 }
 
 TEST(Choice, MarginIsTheGoldMinusTheBestOther) {
   const std::vector<double> logprobs = {-2, -1.5, -4, -3};
-  const SampleScore right = score_choice(kLetters, 1, logprobs, ChoiceMetrics::kAcc);
+  const SampleScore right = score_choice(kLetters, 1, logprobs);
   EXPECT_EQ(right.gold_logprob, -1.5);
   EXPECT_EQ(right.margin, 0.5);
-  const SampleScore wrong = score_choice(kLetters, 3, logprobs, ChoiceMetrics::kAcc);
+  const SampleScore wrong = score_choice(kLetters, 3, logprobs);
   EXPECT_EQ(wrong.gold_logprob, -3.0);
   EXPECT_EQ(wrong.margin, -1.5);
 }
@@ -58,7 +58,7 @@ TEST(Choice, NoScoreExistsWithoutEveryLogLikelihood) {
   const std::vector<double> nan = {-2, std::nan(""), -4, -3};
   const std::vector<double> short_one = {-2, -1, -4};
   for (const auto& logprobs : {nan, short_one}) {
-    const SampleScore score = score_choice(kLetters, 0, logprobs, ChoiceMetrics::kAccAndNormalised);
+    const SampleScore score = score_choice(kLetters, 0, logprobs);
     ASSERT_EQ(score.scores.size(), 3u);
     for (const Score& s : score.scores) {
       EXPECT_EQ(s.outcome, Outcome::kError);

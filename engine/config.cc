@@ -268,26 +268,26 @@ std::optional<int64_t> read_token_id(KeyReader& keys, std::string_view key, int6
   return id;
 }
 
-// The keys of group-limited routing; greedy routing has one group, whatever n_group says (the original code
-// looks at topk_method alone).
+// n_group and topk_group belong to group-limited routing. Greedy routing has one group whatever they say: the
+// original code looks at topk_method alone.
 void read_routing(KeyReader& keys, ModelConfig& config) {
   const std::string method = keys.text_or("topk_method", "");
-  config.n_group = keys.integer_or("n_group", 1, config.n_routed_experts, 1);
-  config.topk_group = keys.integer_or("topk_group", 1, config.n_group, config.n_group);
+  const int64_t n_group = keys.integer_or("n_group", 1, config.n_routed_experts, 1);
+  const bool has_topk_group = !keys.absent("topk_group");
   if (method == "group_limited_greedy") {
     if (keys.absent("n_group"))
       keys.refuse("n_group", "the number of expert groups (topk_method is group_limited_greedy)");
-    if (keys.absent("topk_group")) keys.refuse("topk_group", "the number of groups a token may use");
+    if (!has_topk_group) keys.refuse("topk_group", "the number of groups that one token may use");
     config.topk_method = TopkMethod::kGroupLimitedGreedy;
-  } else if (method == "greedy" || ((method.empty() || method == "gready") && config.n_group == 1)) {
+    config.n_group = n_group;
+    config.topk_group = keys.integer("topk_group", 1, n_group);
+  } else if (method == "greedy" || ((method.empty() || method == "gready") && n_group == 1)) {
     // The original's default is the misspelt "gready"; with a single group it can only mean greedy.
     config.topk_method = TopkMethod::kGreedy;
     config.n_group = config.topk_group = 1;
   } else {
-    keys.refuse("topk_method",
-                method == "noaux_tc"
-                    ? "\"greedy\" or \"group_limited_greedy\" (noaux_tc belongs to DeepSeek-V3)"
-                    : "\"greedy\" or \"group_limited_greedy\"");
+    const std::string_view whose = method == "noaux_tc" ? " (noaux_tc belongs to DeepSeek-V3)" : "";
+    keys.refuse("topk_method", fmt::format("\"greedy\" or \"group_limited_greedy\"{}", whose));
   }
   if (config.n_routed_experts % config.n_group != 0) {
     keys.refuse("n_group", fmt::format("a divisor of n_routed_experts, {}", config.n_routed_experts));

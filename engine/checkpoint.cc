@@ -207,7 +207,11 @@ void Checkpoint::Impl::load_tensors(const WeightFiles& weight_files) {
 
 Checkpoint Checkpoint::load(const fs::path& model_dir) {
   auto impl = std::make_unique<Impl>();
-  const WeightFiles weight_files = find_weight_files(model_dir);
+  const std::optional<WeightFiles> found = find_weight_files(model_dir);
+  if (!found)
+    bad_input(model_dir.string(),
+              "expected model.safetensors or model.safetensors.index.json, found neither");
+  const WeightFiles& weight_files = *found;
   impl->model_dir = model_dir;
   const fs::path config_path = model_dir / "config.json";
   impl->config_text = read_file(config_path);

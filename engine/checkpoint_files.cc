@@ -16,53 +16,53 @@ using nlohmann::json;
 
 constexpr const char* kSingleFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
+constexpr std::string_view kPickleAdvice =
+    "pickled PyTorch weights, which fathom does not read (unpickling runs code); convert them: "
+    "transformers.AutoModelForCausalLM.from_pretrained(DIR, dtype=\"auto\").save_pretrained(OUT)";
 
-[[noreturn]] void refuse_gguf(const std::string& where) {
-  bad_input(
-      where,
-      "is a GGUF file; fathom reads the Hugging Face checkpoint it was converted from (config.json, "
-      "tokenizer.json, "
-      "model*.safetensors): use that folder, since a quantised GGUF file cannot be turned back into it");
+// What people have instead of safetensors weights, most telling first, and how to turn it into them.
+struct OtherFormat {
+  std::string_view prefix;
+  std::string_view suffix;
+  std::string_view advice;
+};
+constexpr OtherFormat kOtherFormats[] = {
+    {"adapter_", "",
+     "an adapter, not a model; merge it into its base model first: "
+     "peft.AutoPeftModelForCausalLM.from_pretrained(DIR).merge_and_unload().save_pretrained(OUT)"},
+    {"", ".gguf",
+     "a GGUF file; a quantised one cannot be turned back into the model, so use the Hugging Face checkpoint "
+     "that it was "
+     "converted from (config.json, tokenizer.json, model*.safetensors)"},
+    {"", ".bin", kPickleAdvice},
+    {"", ".pt", kPickleAdvice},
+    {"", ".pth", kPickleAdvice},
+    {"", ".ckpt", kPickleAdvice},
+    {"", ".safetensors", "a safetensors file without model.safetensors.index.json: download the index too"},
+};
+
+const OtherFormat* format_of(std::string_view name) {
+  for (const OtherFormat& format : kOtherFormats) {
+    if (name.starts_with(format.prefix) && name.ends_with(format.suffix)) return &format;
+  }
+  return nullptr;
 }
 
-// The folder has no safetensors weights: look for the formats people have instead.
-[[noreturn]] void refuse_other_formats(const fs::path& model_dir) {
-  std::vector<std::string> names;
-  for (const fs::directory_entry& entry : fs::directory_iterator(model_dir))
-    names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
-  const auto first_with = [&](auto matches) {
-    const auto it = std::find_if(names.begin(), names.end(), matches);
-    return it == names.end() ? std::string() : *it;
-  };
-  const std::string where = model_dir.string();
-  if (const auto name = first_with([](const std::string& n) { return n.starts_with("adapter_"); });
-      !name.empty()) {
-    bad_input(where,
-              "holds an adapter ({}), not a model; merge it into its base model first: "
-              "peft.AutoPeftModelForCausalLM.from_pretrained(DIR).merge_and_unload().save_pretrained(OUT)",
-              name);
+// The folder has no weights under the names fathom reads: refuses the formats people have instead.
+void refuse_other_formats(const fs::path& model_dir) {
+  const OtherFormat* telling = nullptr;
+  std::string found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(model_dir)) {
+    const std::string name = entry.path().filename().string();
+    const OtherFormat* format = format_of(name);
+    if (format == nullptr || (telling != nullptr && telling < format)) continue;
+    if (telling == format && found < name) continue;  // folders list their files in no order
+    telling = format;
+    found = name;
   }
-  if (const auto name = first_with([](const std::string& n) { return n.ends_with(".gguf"); });
-      !name.empty()) {
-    refuse_gguf((model_dir / name).string());
-  }
-  if (const auto name = first_with([](const std::string& n) {
-        return n.ends_with(".bin") || n.ends_with(".pt") || n.ends_with(".pth") || n.ends_with(".ckpt");
-      });
-      !name.empty()) {
-    bad_input(where,
-              "holds pickled PyTorch weights ({}), which fathom does not read (unpickling runs code); "
-              "convert them: "
-              "transformers.AutoModelForCausalLM.from_pretrained(DIR, dtype=\"auto\").save_pretrained(OUT)",
-              name);
-  }
-  if (const auto name = first_with([](const std::string& n) { return n.ends_with(".safetensors"); });
-      !name.empty()) {
-    bad_input(where, "expected {} or {}, found {} without an index: was the index downloaded too?",
-              kSingleFile, kIndexFile, name);
-  }
-  bad_input(where, "expected {} or {}, found neither", kSingleFile, kIndexFile);
+  if (telling == nullptr) return;
+  bad_input(model_dir.string(), "expected {} or {}, found {}: {}", kSingleFile, kIndexFile,
+            json_quoted(found), telling->advice);
 }
 
 // A weight_map value: a relative path that stays inside the folder as it is written.
@@ -86,8 +86,10 @@ WeightFiles read_index(const fs::path& model_dir, const fs::path& path) {
   WeightFiles files{.index = path, .shards = {}, .weight_map = {}, .total_size = {}};
   std::map<std::string, size_t> number_of;
   for (const auto& [tensor, file] : weight_map.items()) {
-    if (!file.is_string())
-      bad_input(where, "weight_map: tensor {}: expected a file name", json_quoted(tensor));
+    if (!file.is_string()) {
+      bad_input(where, "weight_map: tensor {}: expected a file name, found {}", json_quoted(tensor),
+                file.type_name());
+    }
     number_of.emplace(file.get<std::string>(), 0);
   }
   for (auto& [name, number] : number_of) {
@@ -101,10 +103,11 @@ WeightFiles read_index(const fs::path& model_dir, const fs::path& path) {
   }
   for (const std::string& name : files.shards) {
     std::error_code status;
-    if (!fs::exists(model_dir / name, status)) {
-      bad_input(where,
-                "weight_map names shard {}, which is not in the folder: download it, or re-make the index",
-                json_quoted(name));
+    if (!fs::is_regular_file(model_dir / name, status)) {
+      bad_input(
+          where,
+          "weight_map names shard {}, which is no file of this folder: download it, or re-make the index",
+          json_quoted(name));
     }
   }
   if (const auto metadata = index.find("metadata"); metadata != index.end() && metadata->is_object()) {
@@ -116,13 +119,15 @@ WeightFiles read_index(const fs::path& model_dir, const fs::path& path) {
 
 }  // namespace
 
-WeightFiles find_weight_files(const fs::path& model_dir) {
+std::optional<WeightFiles> find_weight_files(const fs::path& model_dir) {
   std::error_code status;
-  if (!fs::exists(model_dir, status))
+  if (!fs::exists(model_dir, status)) {
     bad_input(model_dir.string(), "no such folder; expected a Hugging Face model folder");
+  }
   if (!fs::is_directory(model_dir, status)) {
-    if (model_dir.extension() == ".gguf") refuse_gguf(model_dir.string());
-    bad_input(model_dir.string(), "is a file; expected the Hugging Face model folder around it");
+    const OtherFormat* format = format_of(model_dir.filename().string());
+    bad_input(model_dir.string(), "is a file; expected a Hugging Face model folder{}{}",
+              format == nullptr ? "" : ". It looks like ", format == nullptr ? "" : format->advice);
   }
   const fs::path single = model_dir / kSingleFile;
   const fs::path index = model_dir / kIndexFile;
@@ -133,7 +138,10 @@ WeightFiles find_weight_files(const fs::path& model_dir) {
               kSingleFile, kIndexFile);
   }
   if (has_index) return read_index(model_dir, index);
-  if (!has_single) refuse_other_formats(model_dir);
+  if (!has_single) {
+    refuse_other_formats(model_dir);
+    return std::nullopt;
+  }
   return WeightFiles{.index = {}, .shards = {kSingleFile}, .weight_map = {}, .total_size = {}};
 }
 

@@ -20,10 +20,10 @@ struct WeightFiles {
   std::optional<uint64_t> total_size;
 };
 
-/// Finds model.safetensors or reads model.safetensors.index.json. Shard names are taken from the index alone
-/// and must lie inside the folder; they may be symbolic links, as in snapshots of the hub cache. Throws
-/// Error{kBadInput}: the folder is missing, holds another format (the error names the conversion), both
-/// layouts, or a broken index.
-WeightFiles find_weight_files(const std::filesystem::path& model_dir);
+/// Finds model.safetensors or reads model.safetensors.index.json; nothing when the folder holds no weights of any
+/// kind. Shard names are taken from the index alone and must lie inside the folder; they may be symbolic links, as in
+/// snapshots of the hub cache. Throws Error{kBadInput}: the folder is missing, holds another format (the error names
+/// the conversion), both layouts, or a broken index.
+std::optional<WeightFiles> find_weight_files(const std::filesystem::path& model_dir);
 
 }  // namespace fathom::engine

@@ -1,9 +1,9 @@
 """DeepSeek-V2 in float64, written from its formulas: the truth that engines and ports are measured against.
 
-Semantics are the original model's where ports differ: norm_topk_prob and moe_layer_freq are honoured, a lone
-mscale counts. Attention is in the expanded form. Everything is float64 except the RoPE angles, which the model
-defines in float32 (position times inverse frequency, both float32). It is slow and has no cache; sequences of a
-batch share nothing but the pass over the weights.
+Semantics are the original model's where ports differ: norm_topk_prob and moe_layer_freq are honoured, a
+lone mscale counts. Attention is in the expanded form. Everything is float64 except the RoPE angles, which
+the model defines in float32 (position times inverse frequency, both float32). It is slow and has no cache;
+sequences of a batch share nothing but the pass over the weights.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ class DeepseekV2:
         )
 
     def _causal(self, queries: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """softmax(scale q k^T) v with token i seeing tokens 0..i. [T, dn+dr], [T, dn+dr], [T, dv] -> [T, dv]."""
+        """softmax(scale q k^T) v, token i seeing 0..i. [T, dn+dr], [T, dn+dr], [T, dv] -> [T, dv]."""
         scale = softmax_scale(self.config)
         out = np.empty((queries.shape[0], values.shape[1]))
         for begin in range(0, queries.shape[0], _ROW_BLOCK):

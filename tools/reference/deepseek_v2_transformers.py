@@ -1,8 +1,8 @@
 """transformers as a second opinion: its DeepSeek-V2 port in float32, with the original semantics put back.
 
-The port ignores norm_topk_prob, moe_layer_freq, a lone mscale or mscale_all_dim, missing shared experts and a
-model without experts. original_semantics() patches exactly those five points for the time of a load and a run,
-so that everything else of the port can be compared on configurations that use them.
+The port ignores norm_topk_prob, moe_layer_freq, a lone mscale or mscale_all_dim, missing shared experts
+and a model without experts. original_semantics() patches exactly those five points for the time of a load
+and a run, so that everything else of the port can be compared on configurations that use them.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def load(folder: Path, patched: bool, attention: str = "eager") -> DeepseekV2For
 
 @torch.no_grad()
 def score(model: DeepseekV2ForCausalLM, ids: list[int], prefix: int = 0, keep_logits: bool = False) -> Scores:
-    """Scores of one sequence; the first `prefix` ids in one call and the rest in another, through the cache."""
+    """Scores of one sequence; its first `prefix` ids in one call and the rest in another, by the cache."""
     routes: dict[int, list[np.ndarray]] = {}
     hooks = []
     for index, layer in enumerate(model.model.layers):

@@ -4,7 +4,7 @@
 Activations are sane at any size: unit embeddings, norms near 1, projections of unit gain, router logits
 of standard deviation about 1.5 and output logits of about 2.5, so that neither routes nor choices are
 near-ties by construction. Weights depend on the seed and each tensor's name only. About 100 MB of memory
-at any size, so that all of V2-Lite (31 GB) can be written, at some 50 MB/s a core.
+at any size, so that all of V2-Lite (31 GB) can be written, at about 100 MB/s.
 
 presets
   tiny    3 layers, hidden 64, query compression, group-limited routing     0.014 B, mostly embeddings

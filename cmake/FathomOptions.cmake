@@ -22,6 +22,7 @@ target_include_directories(fathom_settings INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE
 # meant), and no fast-math anywhere.
 target_compile_options(fathom_settings INTERFACE
   -Wall -Wextra -Wshadow=local -Wnon-virtual-dtor -Woverloaded-virtual
+  -Wno-missing-field-initializers  # designated initialisers leave the other fields at their defaults
   -ffp-contract=off -fno-fast-math)
 if(FATHOM_WERROR)
   target_compile_options(fathom_settings INTERFACE -Werror)

@@ -7,6 +7,15 @@ function(fathom_library name)
   target_link_libraries(fathom_${name} PUBLIC fathom_settings ${ARG_DEPENDS})
 endfunction()
 
+# fathom_embed_text(<file>): generates "<folder>/<file>.inc", the file's text as a C++ raw string literal.
+function(fathom_embed_text file)
+  set(source ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+  file(READ ${source} text)
+  file(RELATIVE_PATH folder ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/${folder}/${file}.inc CONTENT "R\"text(${text})text\"\n" @ONLY)
+endfunction()
+
 # fathom_test(<folder> DEPENDS <targets>...): tests/<folder>/*_test.cc become one GoogleTest executable
 # whose cases CTest lists one by one.
 function(fathom_test name)

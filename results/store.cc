@@ -1,1 +1,215 @@
 #include "results/store.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "results/aggregate.h"
+#include "results/identity_rows.h"
+#include "results/plan.h"
+#include "results/sample_writer.h"
+#include "results/schema.h"
+#include "results/writer_lock.h"
+
+namespace fathom::results {
+namespace {
+
+// A random (version 4) UUID.
+std::string new_uuid() {
+  std::array<uint8_t, 16> bytes;
+  FATHOM_CHECK(::getrandom(bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
+  bytes[6] = static_cast<uint8_t>((bytes[6] & 0x0f) | 0x40);
+  bytes[8] = static_cast<uint8_t>((bytes[8] & 0x3f) | 0x80);
+  std::string uuid;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) uuid += '-';
+    uuid += fmt::format("{:02x}", bytes[i]);
+  }
+  return uuid;
+}
+
+std::string weights_json(const std::vector<WeightFile>& weights) {
+  auto files = nlohmann::json::array();
+  for (const WeightFile& file : weights) {
+    files.push_back({{"path", file.path},
+                     {"size_bytes", file.size_bytes},
+                     {"mtime_ns", file.mtime_ns},
+                     {"inode", file.inode}});
+  }
+  return files.dump();
+}
+
+std::string params_json(const ScoringRecord& scoring) {
+  nlohmann::json params = nlohmann::json::object();
+  if (!scoring.pass_k.empty()) params["k"] = scoring.pass_k;
+  return params.dump();
+}
+
+std::vector<int64_t> insert_scorings(Database& database, const TaskRecord& task, int64_t run_task_id) {
+  Statement insert = database.prepare(
+      "INSERT INTO scoring(run_task_id, metric, filter, scorer_version, kind, low, high, params, headline, "
+      "created_us)"
+      " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING scoring_id");
+  std::vector<int64_t> ids;
+  for (const ScoringRecord& scoring : task.scorings) {
+    const bool bounded = scoring.kind != ScoreKind::kReal;
+    const std::optional<int64_t> id = insert.find_integer(
+        run_task_id, scoring.metric, scoring.filter, scoring.scorer_version, score_kind_name(scoring.kind),
+        bounded ? std::optional(scoring.low) : std::nullopt,
+        bounded ? std::optional(scoring.high) : std::nullopt, params_json(scoring), scoring.headline,
+        unix_time_us());
+    FATHOM_CHECK(id);
+    ids.push_back(*id);
+  }
+  return ids;
+}
+
+WrittenTask insert_task(Database& database, const TaskRecord& task, int64_t run_id, size_t position) {
+  const int64_t dataset_id = dataset_row(database, task.dataset);
+  Statement insert = database.prepare(
+      "INSERT INTO run_task(run_id, position, task_id, n_docs, n_reps, groups) VALUES(?, ?, ?, ?, ?, ?)");
+  insert.run(run_id, position, task_row(database, task, dataset_id), task.docs.size(), task.n_reps,
+             nlohmann::json(task.groups).dump());
+  const int64_t run_task_id = database.last_insert_rowid();
+  return {.run_task_id = run_task_id,
+          .name = task.name,
+          .n_reps = task.n_reps,
+          .doc_ids = doc_rows(database, task.docs, dataset_id),
+          .scoring_ids = insert_scorings(database, task, run_task_id),
+          .scorings = task.scorings};
+}
+
+int64_t insert_run(Database& database, const RunRecord& run, const std::string& uuid) {
+  const std::string plan = canonical_plan(run);
+  database
+      .prepare(
+          "INSERT INTO run(run_uuid, plan_sha256, plan, weights, tokenizer_id, model, model_path, train_step,"
+          "  name, options, status, created_us) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?)")
+      .run(uuid, sha256(plan), plan, weights_json(run.checkpoint.weights),
+           tokenizer_row(database, run.tokenizer), run.checkpoint.model, run.checkpoint.path,
+           run.checkpoint.train_step, run.name, canonical_json(run.options_json, "options of the run"),
+           unix_time_us());
+  return database.last_insert_rowid();
+}
+
+void insert_attempt(Database& database, const RunRecord& run, int64_t run_id, int64_t attempt) {
+  const int64_t now = unix_time_us();
+  database.prepare("INSERT INTO run_attempt VALUES(?, ?, ?, ?, ?, ?, ?, ?, NULL)")
+      .run(run_id, attempt, build_row(database, run.build), machine_row(database, run.machine_json),
+           run.n_threads, run.device, now, now);
+}
+
+}  // namespace
+
+// The run that the writer works on.
+struct Store::ActiveRun {
+  ActiveRun(Database& database, const CheckpointRecord& checkpoint_record)
+      : checkpoint(checkpoint_record), writer(database) {}
+
+  int64_t run_id = 0;
+  int64_t attempt = 1;
+  CheckpointRecord checkpoint;
+  std::vector<WrittenTask> tasks;
+  SampleWriter writer;
+};
+
+Store::Store(std::unique_ptr<WriterLock> lock, Database database)
+    : lock_(std::move(lock)), database_(std::make_unique<Database>(std::move(database))) {}
+Store::~Store() = default;
+Store::Store(Store&&) noexcept = default;
+
+Store Store::open_for_writing(const std::filesystem::path& path, const std::string& app_version) {
+  auto lock = std::make_unique<WriterLock>(path);
+  return {std::move(lock), results::open_for_writing(path, app_version)};
+}
+
+Store::ActiveRun& Store::active() {
+  FATHOM_CHECK(run_ != nullptr, "begin_run comes first");
+  return *run_;
+}
+
+Database& Store::database() {
+  return *database_;
+}
+
+StartedRun Store::begin_run(const RunRecord& run) {
+  StartedRun started{.uuid = new_uuid()};
+  auto active = std::make_unique<ActiveRun>(*database_, run.checkpoint);
+  Transaction transaction(*database_);
+  active->run_id = started.run_id = insert_run(*database_, run, started.uuid);
+  insert_attempt(*database_, run, started.run_id, started.attempt);
+  Statement insert_tag = database_->prepare("INSERT INTO run_tag VALUES(?, ?) ON CONFLICT DO NOTHING");
+  for (const std::string& tag : run.tags) insert_tag.run(started.run_id, tag);
+  for (size_t i = 0; i < run.tasks.size(); ++i) {
+    active->tasks.push_back(insert_task(*database_, run.tasks[i], started.run_id, i));
+  }
+  transaction.commit();
+  run_ = std::move(active);
+  return started;
+}
+
+void Store::commit_samples(std::span<const SampleRecord> samples) {
+  ActiveRun& run = active();
+  Transaction transaction(*database_);
+  for (const SampleRecord& sample : samples) {
+    FATHOM_CHECK(sample.task < run.tasks.size(), "task {} of {}", sample.task, run.tasks.size());
+    run.writer.write(run.tasks[sample.task], run.attempt, sample);
+  }
+  database_->prepare("UPDATE run_attempt SET last_commit_us = ?3 WHERE run_id = ?1 AND attempt = ?2")
+      .run(run.run_id, run.attempt, unix_time_us());
+  transaction.commit();
+}
+
+void Store::add_sandbox_policy(const Sha256Digest& sha256, const std::string& level,
+                               const std::string& layers_json) {
+  database_->prepare("INSERT INTO sandbox_policy VALUES(?, ?, ?) ON CONFLICT DO NOTHING")
+      .run(sha256, level, canonical_json(layers_json, "layers of the sandbox"));
+}
+
+void Store::set_checkpoint_files(std::vector<FileIdentity> files) {
+  ActiveRun& run = active();
+  auto by_path = [](const auto& a, const auto& b) { return a.path < b.path; };
+  std::vector<WeightFile> expected = run.checkpoint.weights;
+  std::sort(expected.begin(), expected.end(), by_path);
+  std::sort(files.begin(), files.end(), by_path);
+  const bool same = std::equal(expected.begin(), expected.end(), files.begin(), files.end(),
+                               [](const WeightFile& weight, const FileIdentity& file) {
+                                 return weight.path == file.path && weight.size_bytes == file.size_bytes;
+                               });
+  if (!same) {
+    bad_input(
+        run.checkpoint.path,
+        "the checkpoint's files changed while the run went on; its results belong to no one checkpoint");
+  }
+  Transaction transaction(*database_);
+  const int64_t checkpoint_id = checkpoint_row(*database_, run.checkpoint, files);
+  database_->prepare("UPDATE run SET checkpoint_id = ? WHERE run_id = ?").run(checkpoint_id, run.run_id);
+  transaction.commit();
+}
+
+void Store::finish_run(RunStatus status, const std::string& why) {
+  ActiveRun& run = active();
+  FATHOM_CHECK(status != RunStatus::kRunning);
+  Transaction transaction(*database_);
+  if (status == RunStatus::kComplete) {
+    const int64_t named = database_->query_int(
+        fmt::format("SELECT checkpoint_id IS NOT NULL FROM run WHERE run_id = {}", run.run_id));
+    FATHOM_CHECK(named == 1, "set_checkpoint_files comes before a run can be complete");
+  }
+  store_metrics(*database_, run.run_id);
+  const int64_t now = unix_time_us();
+  database_->prepare("UPDATE run SET status = ?, why = ?, finished_us = ? WHERE run_id = ?")
+      .run(run_status_name(status), why.empty() ? std::nullopt : std::optional(why), now, run.run_id);
+  database_->prepare("UPDATE run_attempt SET ended_us = ?3 WHERE run_id = ?1 AND attempt = ?2")
+      .run(run.run_id, run.attempt, now);
+  transaction.commit();
+  run_.reset();
+  // The next reader finds everything in the database file itself and the log is short again.
+  database_->prepare("PRAGMA wal_checkpoint(TRUNCATE)").run();
+}
+
+}  // namespace fathom::results

@@ -1,2 +1,78 @@
-// The SQLite store of runs, samples and scores.
+// The results store: one SQLite file that remembers runs, samples and scores.
+//
+// One process writes: Store holds an exclusive lock on "<file>.lock" and the only read-write connection,
+// which makes every commit and every checkpoint of the write-ahead log. Readers open the file read-only
+// (results/schema.h) and never block the writer. A sample is stored whole or not at all, and is on disk when
+// commit_samples returns. Format: results/schema.sql, explained in docs/results.md. Not thread-safe.
 #pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "results/records.h"
+#include "results/sqlite.h"
+
+namespace fathom::results {
+
+/// A sample of the plan, by its place in RunRecord::tasks and TaskRecord::docs.
+struct SamplePlace {
+  size_t task = 0;
+  size_t doc = 0;
+  int64_t rep = 0;
+};
+
+struct StartedRun {
+  int64_t run_id = 0;
+  std::string uuid;
+  int64_t attempt = 1;
+  std::vector<SamplePlace> stored;  ///< samples that need no computing
+};
+
+class WriterLock;
+
+class Store {
+ public:
+  /// Opens or creates the file, taking the lock. `app_version` is recorded when the schema is written. Throws
+  /// Error{kBadInput}: a second writer, a read-only file, another program's file, a newer schema.
+  static Store open_for_writing(const std::filesystem::path& path, const std::string& app_version);
+  ~Store();
+  Store(Store&&) noexcept;
+  Store& operator=(Store&&) = delete;
+
+  /// Stores identities, plan and first attempt in one transaction; nothing is computed before this returns.
+  /// Samples and the functions below then refer to this run.
+  StartedRun begin_run(const RunRecord& run);
+
+  /// Stores the samples in one transaction. A sample that is already there stays as it is, unless it was an
+  /// error: that one is replaced. Scores of every scoring of the task must be present unless the sample is an
+  /// error.
+  void commit_samples(std::span<const SampleRecord> samples);
+
+  /// A policy that later verdicts refer to by hash.
+  void add_sandbox_policy(const Sha256Digest& sha256, const std::string& level,
+                          const std::string& layers_json);
+
+  /// Names the weights: the content of every file of CheckpointRecord::weights. Without it a run cannot be
+  /// complete. Throws Error{kBadInput} when the files are not those that the run began with.
+  void set_checkpoint_files(std::vector<FileIdentity> files);
+
+  /// Computes and stores the metrics from the stored scores, in one transaction with the final status. `why`
+  /// is the reason of kInterrupted and kFailed.
+  void finish_run(RunStatus status, const std::string& why = {});
+
+  Database& database();
+
+ private:
+  struct ActiveRun;
+  Store(std::unique_ptr<WriterLock> lock, Database database);
+  ActiveRun& active();
+
+  std::unique_ptr<WriterLock> lock_;
+  std::unique_ptr<Database> database_;
+  std::unique_ptr<ActiveRun> run_;
+};
+
+}  // namespace fathom::results

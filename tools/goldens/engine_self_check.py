@@ -1,7 +1,7 @@
 """The float64 reference against published values of four tiny configurations.
 
-The expected sums of log p were computed by an independent program with the same named weights; each common bug
-(no mscale, half-split rotation, strided groups, ...) changes them by more than the tolerance used here.
+The expected sums of log p were computed by an independent program with the same named weights. Each common
+bug (no mscale, half-split rotation, strided groups, ...) changes them by more than the tolerance used here.
 """
 
 from __future__ import annotations
@@ -54,5 +54,5 @@ def self_check() -> None:
         for position, values in logits.items():
             if np.abs(found.logits[position, :4] - values).max() > 2e-6:
                 raise SystemExit(
-                    f"config {name}: logits at {position} are {found.logits[position, :4]}, published {values}"
+                    f"config {name}: logits at {position} {found.logits[position, :4]}, published {values}"
                 )

@@ -1,14 +1,15 @@
 """DeepSeek-V2 in float64, written from its formulas: the truth that engines and ports are measured against.
 
-Semantics are the original model's where ports differ: norm_topk_prob and moe_layer_freq are honoured, a lone
-mscale counts. Attention is in the expanded form. Everything is float64 except the RoPE angles, which the model
-defines in float32 (position times inverse frequency, both float32). It is slow and has no cache; sequences of a
-batch share nothing but the pass over the weights.
+Semantics are the original model's where ports differ: norm_topk_prob and moe_layer_freq are honoured, a
+lone mscale counts. Attention is in the expanded form. Everything is float64 except the RoPE angles, which
+the model defines in float32 (position times inverse frequency, both float32). It is slow and has no cache;
+sequences of a batch share nothing but the pass over the weights.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -184,7 +185,7 @@ class DeepseekV2:
         )
 
     def _causal(self, queries: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """softmax(scale q k^T) v with token i seeing tokens 0..i. [T, dn+dr], [T, dn+dr], [T, dv] -> [T, dv]."""
+        """softmax(scale q k^T) v, token i seeing 0..i. [T, dn+dr], [T, dn+dr], [T, dv] -> [T, dv]."""
         scale = softmax_scale(self.config)
         out = np.empty((queries.shape[0], values.shape[1]))
         for begin in range(0, queries.shape[0], _ROW_BLOCK):
@@ -241,27 +242,55 @@ class DeepseekV2:
         return _Routing(chosen, weights, margins)
 
     def _head(
-        self, x: np.ndarray, ids: list[int], routings: list[_Routing | None], span: slice, keep_logits: bool
+        self,
+        x: np.ndarray,
+        ids: list[int],
+        routings: list[_Routing | None],
+        span: slice,
+        keep_logits: bool,
     ) -> Scores:
+        blocks = (
+            [self._logits(x[b : b + _ROW_BLOCK]) for b in range(0, len(ids), _ROW_BLOCK)]
+            if keep_logits
+            else []
+        )
+        scores = scores_of_logits(self._logits, x, ids)
+        scores.routes = [np.empty(0, int) if r is None else r.experts[span] for r in routings]
+        scores.router_margins = [np.empty(0) if r is None else r.margins[span] for r in routings]
+        scores.logits = np.concatenate(blocks) if keep_logits else None
+        return scores
+
+    def _logits(self, x: np.ndarray) -> np.ndarray:
+        """[N, h] final hidden states -> [N, V]."""
         vocab = self.config["vocab_size"]
-        name = "model.embed_tokens.weight" if self.config["tie_word_embeddings"] else "lm_head.weight"
+        tied = self.config["tie_word_embeddings"]
+        name = "model.embed_tokens.weight" if tied else "lm_head.weight"
         logits = np.empty((x.shape[0], vocab))
         for begin in range(0, vocab, _VOCAB_BLOCK):
             block = slice(begin, min(begin + _VOCAB_BLOCK, vocab))
             logits[:, block] = x @ self.weights(name, block).T
+        return logits
+
+
+def scores_of_logits(head: Callable[[np.ndarray], np.ndarray], x: np.ndarray, ids: list[int]) -> Scores:
+    """Scores without routes of hidden states x [T, h], with `head` mapping rows of x to float64 logits."""
+    logprobs, argmax, margins = np.full(len(ids), np.nan), [], []
+    for begin in range(0, len(ids), _ROW_BLOCK):
+        end = min(begin + _ROW_BLOCK, len(ids))
+        logits = head(x[begin:end])
         best = logits.max(axis=-1)
         total = best + np.log(np.exp(logits - best[:, None]).sum(axis=-1))
-        logprobs = np.full(len(ids), np.nan)
-        after = np.arange(len(ids) - 1)
-        logprobs[1:] = logits[after, np.asarray(ids[1:], dtype=int)] - total[:-1]
-        second = np.partition(logits, -2, axis=-1)[:, -2]
-        order = np.argsort(-logits[-1], kind="stable")[:20]
-        return Scores(
-            logprobs=logprobs,
-            argmax=logits.argmax(axis=-1),
-            margins=best - second,
-            top=[(int(i), float(logits[-1, i] - total[-1])) for i in order],
-            routes=[np.empty(0, int) if r is None else r.experts[span] for r in routings],
-            router_margins=[np.empty(0) if r is None else r.margins[span] for r in routings],
-            logits=logits if keep_logits else None,
-        )
+        scored = np.arange(begin, min(end, len(ids) - 1))
+        targets = np.asarray(ids, dtype=int)[scored + 1]
+        logprobs[scored + 1] = logits[scored - begin, targets] - total[scored - begin]
+        argmax.append(logits.argmax(axis=-1))
+        margins.append(best - np.partition(logits, -2, axis=-1)[:, -2])
+    order = np.argsort(-logits[-1], kind="stable")[:20]
+    return Scores(
+        logprobs=logprobs,
+        argmax=np.concatenate(argmax),
+        margins=np.concatenate(margins),
+        top=[(int(i), float(logits[-1, i] - total[-1])) for i in order],
+        routes=[],
+        router_margins=[],
+    )

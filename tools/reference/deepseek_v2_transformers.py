@@ -1,8 +1,8 @@
 """transformers as a second opinion: its DeepSeek-V2 port in float32, with the original semantics put back.
 
-The port ignores norm_topk_prob, moe_layer_freq, a lone mscale or mscale_all_dim, missing shared experts and a
-model without experts. original_semantics() patches exactly those five points for the time of a load and a run,
-so that everything else of the port can be compared on configurations that use them.
+The port ignores norm_topk_prob, moe_layer_freq, a lone mscale or mscale_all_dim, missing shared experts
+and a model without experts. original_semantics() patches exactly those five points for the time of a load
+and a run, so that everything else of the port can be compared on configurations that use them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import transformers
 from transformers import DeepseekV2ForCausalLM
 from transformers.models.deepseek_v2 import modeling_deepseek_v2 as port
 
-from reference.deepseek_v2_numpy import Scores, attention_factor
+from reference.deepseek_v2_numpy import Scores, attention_factor, scores_of_logits
 from reference.geometry import is_moe_layer, resolve
 
 transformers.logging.set_verbosity_error()
@@ -97,8 +97,8 @@ def load(folder: Path, patched: bool, attention: str = "eager") -> DeepseekV2For
 
 
 @torch.no_grad()
-def score(model: DeepseekV2ForCausalLM, ids: list[int], prefix: int = 0, keep_logits: bool = False) -> Scores:
-    """Scores of one sequence; the first `prefix` ids in one call and the rest in another, through the cache."""
+def score(model: DeepseekV2ForCausalLM, ids: list[int], prefix: int = 0) -> Scores:
+    """Scores of one sequence; its first `prefix` ids in one call and the rest in another, by the cache."""
     routes: dict[int, list[np.ndarray]] = {}
     hooks = []
     for index, layer in enumerate(model.model.layers):
@@ -111,29 +111,20 @@ def score(model: DeepseekV2ForCausalLM, ids: list[int], prefix: int = 0, keep_lo
     try:
         tokens = torch.tensor([ids])
         if prefix:
-            first = model(tokens[:, :prefix], use_cache=True)
-            rest = model(tokens[:, prefix:], cache=first.past_key_values, use_cache=True)
-            logits = torch.cat([first.logits, rest.logits], dim=1)[0].double().numpy()
+            first = model.model(tokens[:, :prefix], use_cache=True)
+            rest = model.model(tokens[:, prefix:], cache=first.past_key_values, use_cache=True)
+            hidden = torch.cat([first.last_hidden_state, rest.last_hidden_state], dim=1)[0]
         else:
-            logits = model(tokens, use_cache=False).logits[0].double().numpy()
+            hidden = model.model(tokens, use_cache=False).last_hidden_state[0]
     finally:
         for hook in hooks:
             hook.remove()
-    best = logits.max(axis=-1)
-    total = best + np.log(np.exp(logits - best[:, None]).sum(axis=-1))
-    logprobs = np.full(len(ids), np.nan)
-    logprobs[1:] = logits[np.arange(len(ids) - 1), np.asarray(ids[1:], dtype=int)] - total[:-1]
-    order = np.argsort(-logits[-1], kind="stable")[:20]
-    layers = range(len(model.model.layers))
-    return Scores(
-        logprobs=logprobs,
-        argmax=logits.argmax(axis=-1),
-        margins=best - np.partition(logits, -2, axis=-1)[:, -2],
-        top=[(int(i), float(logits[-1, i] - total[-1])) for i in order],
-        routes=[np.concatenate(routes[i]) if i in routes else np.empty(0, int) for i in layers],
-        router_margins=[],
-        logits=logits if keep_logits else None,
+    scores = scores_of_logits(
+        lambda x: model.lm_head(torch.from_numpy(x)).double().numpy(), hidden.numpy(), ids
     )
+    layers = range(len(model.model.layers))
+    scores.routes = [np.concatenate(routes[i]) if i in routes else np.empty(0, int) for i in layers]
+    return scores
 
 
 def _by_weight(router_output: tuple) -> np.ndarray:
@@ -142,3 +133,15 @@ def _by_weight(router_output: tuple) -> np.ndarray:
     weights, experts = weights.numpy(), experts.numpy()
     order = np.lexsort((experts, -weights), axis=-1)
     return np.take_along_axis(experts, order, axis=-1)
+
+
+@torch.no_grad()
+def greedy(model: DeepseekV2ForCausalLM, prompt: list[int], n_new: int) -> list[int]:
+    """`n_new` greedy ids after `prompt`, through the cache; EOS is a token like any other."""
+    cache, ids, step = None, [], torch.tensor([prompt])
+    for _ in range(n_new):
+        out = model(step, cache=cache, use_cache=True, logits_to_keep=1)
+        cache = out.past_key_values
+        ids.append(int(out.logits[0, -1].argmax()))
+        step = torch.tensor([[ids[-1]]])
+    return ids

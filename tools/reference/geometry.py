@@ -1,4 +1,4 @@
-"""Geometry of a DeepSeek-V2 checkpoint: config.json keys with the original model's defaults, and the tensor table.
+"""Geometry of a DeepSeek-V2 checkpoint: config.json with the original model's defaults, and the tensor table.
 
 Field names are Hugging Face's config keys. Nothing here reads weights.
 """
@@ -30,7 +30,7 @@ _DEFAULTS = {
 
 
 def resolve(config: dict) -> dict:
-    """`config` with every key the mathematics needs, in the original spelling (rope_theta and rope_scaling)."""
+    """`config` with every key the mathematics needs, in the original spelling (rope_theta, rope_scaling)."""
     c = {**_DEFAULTS, **copy.deepcopy(config)}
     if c.get("rope_parameters") is not None:  # as transformers 5 writes it
         rope = c["rope_parameters"]
@@ -47,7 +47,7 @@ def resolve(config: dict) -> dict:
 
 
 def is_moe_layer(config: dict, layer: int) -> bool:
-    """The original model's rule: experts exist, layer >= first_k_dense_replace and layer % moe_layer_freq == 0."""
+    """The original rule: experts exist, layer >= first_k_dense_replace and layer % moe_layer_freq == 0."""
     return (
         bool(config["n_routed_experts"])
         and layer >= config["first_k_dense_replace"]

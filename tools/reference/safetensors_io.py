@@ -56,7 +56,7 @@ class TensorSpec:
 
 
 def write_checkpoint(folder: Path, tensors: Iterable[TensorSpec], max_shard_bytes: int | None) -> int:
-    """Writes model.safetensors, or shards and their index when `max_shard_bytes` is given; bytes of tensor data.
+    """Writes model.safetensors, or shards and an index given `max_shard_bytes`. Returns bytes of tensors.
 
     Memory use is one chunk of one tensor: any size of model can be written.
     """

@@ -47,7 +47,7 @@ def tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 class SplitmixWeights:
-    """The named tensors of one config as a float64 weight source, rounded to `dtype` first. Kept once made."""
+    """The named tensors of one config as a float64 weight source, rounded to `dtype` first. Made once."""
 
     def __init__(self, shapes: dict[str, tuple[int, ...]], dtype: str = "F32"):
         self._shapes, self._dtype = shapes, dtype
@@ -61,5 +61,5 @@ class SplitmixWeights:
 
 
 def stored_dtype(name: str, dtype: str) -> str:
-    """dtype a golden checkpoint stores `name` in: the router stays F32 among 16-bit weights, as transformers 5 saves."""
+    """dtype that `name` is stored in: the router stays F32 among 16-bit weights, as transformers 5 saves."""
     return "F32" if name.endswith("mlp.gate.weight") else dtype

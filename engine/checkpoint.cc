@@ -30,33 +30,40 @@ struct Found {
 };
 using Directory = std::unordered_map<std::string_view, Found>;
 
-// All tensors of all shards; checks the shards against each other and against the index.
-Directory list_tensors(const std::vector<SafetensorsFile>& shards, const WeightFiles& files) {
+// All tensors of all shards; no name may appear in two.
+Directory list_tensors(const std::vector<SafetensorsFile>& shards) {
+  size_t n = 0;
+  for (const SafetensorsFile& shard : shards) n += shard.entries().size();
   Directory directory;
-  for (size_t s = 0; s < shards.size(); ++s) {
-    for (const SafetensorsEntry& entry : shards[s].entries()) {
-      const auto [it, is_new] = directory.try_emplace(entry.name, Found{&entry, &shards[s]});
-      if (!is_new) {
-        bad_input(shards[s].path().string(), "tensor {} is also in {}", json_quoted(entry.name),
-                  it->second.file->path().string());
-      }
-      if (!files.index) continue;
-      const auto listed = files.weight_map.find(entry.name);
-      if (listed == files.weight_map.end() || listed->second != s) {
-        bad_input(shards[s].path().string(), "tensor {}: expected in {} according to {}",
-                  json_quoted(entry.name),
-                  listed == files.weight_map.end() ? "no file" : files.shards[listed->second],
-                  files.index->string());
-      }
-    }
-  }
-  for (const auto& [name, shard] : files.weight_map) {
-    if (!directory.contains(name)) {
-      bad_input(shards[shard].path().string(), "tensor {}: listed here by {}, not in the file",
-                json_quoted(name), files.index->string());
+  directory.reserve(n);
+  for (const SafetensorsFile& shard : shards) {
+    for (const SafetensorsEntry& entry : shard.entries()) {
+      const auto [it, is_new] = directory.try_emplace(entry.name, Found{&entry, &shard});
+      if (is_new) continue;
+      bad_input(shard.path().string(), "tensor {} is also in {}", json_quoted(entry.name),
+                it->second.file->path().string());
     }
   }
   return directory;
+}
+
+// The index must describe exactly what the shards hold.
+void check_index(const WeightFiles& files, const std::vector<SafetensorsFile>& shards,
+                 const Directory& directory) {
+  const std::string index = files.index->string();
+  for (const auto& [name, shard] : files.weight_map) {
+    const auto it = directory.find(name);
+    if (it != directory.end() && it->second.file == &shards[shard]) continue;
+    bad_input(shards[shard].path().string(), "tensor {}: expected here according to {}, found in {}",
+              json_quoted(name), index, it == directory.end() ? "no file" : it->second.file->path().string());
+  }
+  if (files.weight_map.size() == directory.size()) return;
+  for (const auto& [name, found] : directory) {
+    const auto less = [](const auto& entry, std::string_view wanted) { return entry.first < wanted; };
+    const auto it = std::lower_bound(files.weight_map.begin(), files.weight_map.end(), name, less);
+    if (it != files.weight_map.end() && it->first == name) continue;
+    bad_input(found.file->path().string(), "tensor {}: not listed by {}", json_quoted(name), index);
+  }
 }
 
 // What the name of a tensor that DeepSeek-V2 does not have tells about where it comes from.
@@ -83,16 +90,21 @@ std::string some_of(const std::vector<std::string>& names) {
   return names.size() <= kNamesShown ? text : fmt::format("{} and {} more", text, names.size() - kNamesShown);
 }
 
-std::optional<Dtype> engine_dtype(std::string_view name) {
+// The dtypes of a table row that the engine can read, which is all of them.
+std::vector<Dtype> accepted_dtypes(const TensorRow& row) {
+  std::vector<Dtype> accepted;
   for (Dtype dtype : {Dtype::kBF16, Dtype::kF16, Dtype::kF32}) {
-    if (kernels::dtype_name(dtype) == name) return dtype;
+    if (row.dtypes.find(kernels::dtype_name(dtype)) != std::string_view::npos) accepted.push_back(dtype);
   }
-  return std::nullopt;
+  return accepted;
 }
 
-bool lists(std::string_view words, std::string_view word) {
-  return fmt::format(" {} ", words).find(fmt::format(" {} ", word)) != std::string::npos;
-}
+// A table row, evaluated for one configuration.
+struct Expected {
+  const TensorRow& row;
+  std::vector<int64_t> shape;
+  std::vector<Dtype> dtypes;
+};
 
 }  // namespace
 
@@ -109,8 +121,7 @@ struct Checkpoint::Impl {
 
   void load_tensors(const WeightFiles& weight_files);
   void load_row(const TensorRow& row, Directory& directory, std::vector<std::string>& missing);
-  Tensor view(const SafetensorsEntry& entry, const SafetensorsFile& file, const TensorRow& row,
-              const std::vector<int64_t>& shape);
+  Tensor view(const Found& found, const Expected& expected);
   const void* aligned(const SafetensorsEntry& entry, Dtype dtype);
   void tie_head(Directory& directory);
 };
@@ -125,28 +136,30 @@ const void* Checkpoint::Impl::aligned(const SafetensorsEntry& entry, Dtype dtype
 }
 
 // Checks shape and dtype of one stored tensor and returns the engine's view of it.
-Tensor Checkpoint::Impl::view(const SafetensorsEntry& entry, const SafetensorsFile& file,
-                              const TensorRow& row, const std::vector<int64_t>& shape) {
-  const std::string where = file.path().string();
-  if (entry.shape != shape) {
-    bad_input(where, "tensor {}: expected shape {} = {}, found {}", json_quoted(entry.name), row.shape,
-              shape_text(shape), shape_text(entry.shape));
+Tensor Checkpoint::Impl::view(const Found& found, const Expected& expected) {
+  const SafetensorsEntry& entry = *found.entry;
+  const std::string_view name = entry.name;
+  const TensorRow& row = expected.row;
+  if (entry.shape != expected.shape) {
+    bad_input(found.file->path().string(), "tensor {}: expected shape {} = {}, found {}", json_quoted(name),
+              row.shape, shape_text(expected.shape), shape_text(entry.shape));
   }
-  const std::optional<Dtype> dtype = engine_dtype(entry.dtype);
-  if (!dtype || !lists(row.dtypes, entry.dtype)) {
-    bad_input(where, "tensor {}: expected one of the dtypes {}, found {}", json_quoted(entry.name),
-              row.dtypes, entry.dtype);
+  const auto dtype = std::find_if(expected.dtypes.begin(), expected.dtypes.end(),
+                                  [&](Dtype d) { return kernels::dtype_name(d) == entry.dtype; });
+  if (dtype == expected.dtypes.end()) {
+    bad_input(found.file->path().string(), "tensor {}: expected one of the dtypes {}, found {}",
+              json_quoted(name), row.dtypes, entry.dtype);
   }
   Tensor tensor(aligned(entry, *dtype), *dtype, {});
-  tensor.rank = static_cast<int>(shape.size());
-  std::copy(shape.begin(), shape.end(), tensor.shape.begin());
+  tensor.rank = static_cast<int>(expected.shape.size());
+  std::copy(expected.shape.begin(), expected.shape.end(), tensor.shape.begin());
   return tensor;
 }
 
 void Checkpoint::Impl::load_row(const TensorRow& row, Directory& directory,
                                 std::vector<std::string>& missing) {
   if (tensor_count(row, config) == 0) return;
-  const std::vector<int64_t> shape = evaluate_shape(row.shape, config);
+  const Expected expected{row, evaluate_shape(row.shape, config), accepted_dtypes(row)};
   for (int64_t i = 0; i < (row.per_layer() ? config.num_hidden_layers : 1); ++i) {
     if (!row.exists(config, i)) continue;
     if (row.layout) {
@@ -161,7 +174,7 @@ void Checkpoint::Impl::load_row(const TensorRow& row, Directory& directory,
         continue;
       }
       it->second.used = true;
-      const Tensor tensor = view(*it->second.entry, *it->second.file, row, shape);
+      const Tensor tensor = view(it->second, expected);
       row.bind(tensor, weights, i, e);
       tensors.push_back({std::move(name), tensor});
     }
@@ -185,7 +198,8 @@ void Checkpoint::Impl::tie_head(Directory& directory) {
 }
 
 void Checkpoint::Impl::load_tensors(const WeightFiles& weight_files) {
-  Directory directory = list_tensors(shards, weight_files);
+  Directory directory = list_tensors(shards);
+  if (weight_files.index) check_index(weight_files, shards, directory);
   weights = empty_weights(config);
   std::vector<std::string> missing;
   for (const TensorRow& row : tensor_table()) load_row(row, directory, missing);

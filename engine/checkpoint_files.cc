@@ -1,6 +1,6 @@
 #include "engine/checkpoint_files.h"
 
-#include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
@@ -66,13 +66,13 @@ void refuse_other_formats(const fs::path& model_dir) {
 }
 
 // A weight_map value: a relative path that stays inside the folder as it is written.
-void check_shard_name(const std::string& name, const std::string& tensor, const std::string& where) {
+void check_shard_name(const std::string& name, const std::string& where) {
   const fs::path path = fs::path(name).lexically_normal();
   const bool inside = !name.empty() && name.find('\0') == std::string::npos && path.is_relative() &&
                       *path.begin() != ".." && path.has_filename() && path != ".";
   if (!inside) {
-    bad_input(where, "weight_map: tensor {}: expected a file inside the model folder, found {}",
-              json_quoted(tensor), json_quoted(name));
+    bad_input(where, "weight_map: expected names of files inside the model folder, found {}",
+              json_quoted(name));
   }
 }
 
@@ -93,13 +93,13 @@ WeightFiles read_index(const fs::path& model_dir, const fs::path& path) {
     number_of.emplace(file.get<std::string>(), 0);
   }
   for (auto& [name, number] : number_of) {
+    check_shard_name(name, where);
     number = files.shards.size();
     files.shards.push_back(name);
   }
   for (const auto& [tensor, file] : weight_map.items()) {
     const std::string& name = file.get_ref<const std::string&>();
-    check_shard_name(name, tensor, where);
-    files.weight_map.emplace(tensor, number_of[name]);
+    files.weight_map.emplace_back(tensor, number_of[name]);
   }
   for (const std::string& name : files.shards) {
     std::error_code status;

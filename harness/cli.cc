@@ -14,6 +14,7 @@ namespace fathom::harness {
 namespace {
 
 void add_all_commands(CLI::App& app, CommandContext& context) {
+  add_model(app, context);
   add_version(app, context);
 }
 

@@ -12,6 +12,7 @@ struct CommandContext {
 };
 
 // One line a command, alphabetical; all_commands.cc lists them in the order of `fathom --help`.
+void add_model(CLI::App& app, CommandContext& context);
 void add_version(CLI::App& app, CommandContext& context);
 
 }  // namespace fathom::harness

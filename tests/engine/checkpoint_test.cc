@@ -434,7 +434,7 @@ TEST_F(CheckpointRefuses, IndexEntriesOutsideTheFolder) {
        {"../" + folder.path().filename().string() + ".safetensors", std::string("/etc/passwd"),
         std::string("sub/../../x"), std::string(".."), std::string("."), std::string("")}) {
     refuse_index([&](json& index) { index["weight_map"][kNorm] = outside; },
-                 {kNorm, "inside the model folder", outside});
+                 {"inside the model folder", outside});
   }
   std::filesystem::remove(folder.path().string() + ".safetensors");
 }
@@ -453,12 +453,12 @@ TEST_F(CheckpointRefuses, ATensorInAnotherShardThanListed) {
 
 TEST_F(CheckpointRefuses, ATensorTheIndexDoesNotList) {
   refuse_index([](json& index) { index["weight_map"].erase(kNorm); },
-               {kNorm, "model-00003-of-000003.safetensors", "no file"});
+               {kNorm, "model-00003-of-000003.safetensors", "not listed"});
 }
 
 TEST_F(CheckpointRefuses, AnIndexEntryWithoutItsTensor) {
   refuse_index([](json& index) { index["weight_map"]["model.ghost"] = "model-00002-of-000003.safetensors"; },
-               {"model.ghost", "model-00002-of-000003.safetensors", "not in the file"});
+               {"model.ghost", "model-00002-of-000003.safetensors", "no file"});
 }
 
 TEST_F(CheckpointRefuses, BrokenIndexes) {

@@ -14,7 +14,10 @@ namespace fathom::harness {
 namespace {
 
 void add_all_commands(CLI::App& app, CommandContext& context) {
+  add_list(app, context);
   add_model(app, context);
+  add_samples(app, context);
+  add_show(app, context);
   add_version(app, context);
 }
 

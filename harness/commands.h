@@ -12,7 +12,10 @@ struct CommandContext {
 };
 
 // One line a command, alphabetical; all_commands.cc lists them in the order of `fathom --help`.
+void add_list(CLI::App& app, CommandContext& context);
 void add_model(CLI::App& app, CommandContext& context);
+void add_samples(CLI::App& app, CommandContext& context);
+void add_show(CLI::App& app, CommandContext& context);
 void add_version(CLI::App& app, CommandContext& context);
 
 }  // namespace fathom::harness

@@ -1,6 +1,7 @@
 # Options of the build and the compiler settings that every target shares.
 option(FATHOM_TESTS "Build the tests" ON)
 option(FATHOM_WERROR "Treat warnings as errors (developer presets)" OFF)
+option(FATHOM_FUZZ "Build the libFuzzer targets of tests/fuzz (clang only; see the fuzz preset)" OFF)
 set(FATHOM_SANITIZE "" CACHE STRING "Sanitizers for -fsanitize=, for example address,undefined or thread")
 
 set(CMAKE_CXX_STANDARD 20)
@@ -21,7 +22,7 @@ target_include_directories(fathom_settings INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE
 # The numerics contract: no contraction that the source does not spell out (FMA is written where it is
 # meant), and no fast-math anywhere.
 target_compile_options(fathom_settings INTERFACE
-  -Wall -Wextra -Wshadow=local -Wnon-virtual-dtor -Woverloaded-virtual
+  -Wall -Wextra $<$<CXX_COMPILER_ID:GNU>:-Wshadow=local> -Wnon-virtual-dtor -Woverloaded-virtual
   -Wno-missing-field-initializers  # designated initialisers leave the other fields at their defaults
   -ffp-contract=off -fno-fast-math)
 if(FATHOM_WERROR)
@@ -30,4 +31,7 @@ endif()
 if(FATHOM_SANITIZE)
   target_compile_options(fathom_settings INTERFACE -fsanitize=${FATHOM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(fathom_settings INTERFACE -fsanitize=${FATHOM_SANITIZE})
+endif()
+if(FATHOM_FUZZ)
+  target_compile_options(fathom_settings INTERFACE -fsanitize=fuzzer-no-link)
 endif()

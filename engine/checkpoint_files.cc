@@ -77,13 +77,26 @@ void check_shard_name(const std::string& name, const std::string& where) {
 }
 
 WeightFiles read_index(const fs::path& model_dir, const fs::path& path) {
-  const std::string where = path.string();
-  const json index = parse_json(read_file(path), where);
+  WeightFiles files = parse_weight_index(read_file(path), path);
+  for (const std::string& name : files.shards) {
+    std::error_code status;
+    if (fs::is_regular_file(model_dir / name, status)) continue;
+    bad_input(path.string(),
+              "weight_map names shard {}, which is no file of this folder: download it, or re-make the index",
+              json_quoted(name));
+  }
+  return files;
+}
+
+}  // namespace
+
+WeightFiles parse_weight_index(std::string_view json_text, const fs::path& index_path) {
+  const std::string where = index_path.string();
+  const json index = parse_json(json_text, where);
   if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
     bad_input(where, "expected an object with a \"weight_map\" object");
   }
   const json& weight_map = index["weight_map"];
-  WeightFiles files{.index = path, .shards = {}, .weight_map = {}, .total_size = {}};
   std::map<std::string, size_t> number_of;
   for (const auto& [tensor, file] : weight_map.items()) {
     if (!file.is_string()) {
@@ -92,23 +105,14 @@ WeightFiles read_index(const fs::path& model_dir, const fs::path& path) {
     }
     number_of.emplace(file.get<std::string>(), 0);
   }
+  WeightFiles files{.index = index_path, .shards = {}, .weight_map = {}, .total_size = {}};
   for (auto& [name, number] : number_of) {
     check_shard_name(name, where);
     number = files.shards.size();
     files.shards.push_back(name);
   }
   for (const auto& [tensor, file] : weight_map.items()) {
-    const std::string& name = file.get_ref<const std::string&>();
-    files.weight_map.emplace_back(tensor, number_of[name]);
-  }
-  for (const std::string& name : files.shards) {
-    std::error_code status;
-    if (!fs::is_regular_file(model_dir / name, status)) {
-      bad_input(
-          where,
-          "weight_map names shard {}, which is no file of this folder: download it, or re-make the index",
-          json_quoted(name));
-    }
+    files.weight_map.emplace_back(tensor, number_of[file.get_ref<const std::string&>()]);
   }
   if (const auto metadata = index.find("metadata"); metadata != index.end() && metadata->is_object()) {
     const auto size = metadata->find("total_size");
@@ -116,8 +120,6 @@ WeightFiles read_index(const fs::path& model_dir, const fs::path& path) {
   }
   return files;
 }
-
-}  // namespace
 
 std::optional<WeightFiles> find_weight_files(const fs::path& model_dir) {
   std::error_code status;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,10 @@ struct WeightFiles {
   /// metadata.total_size of the index.
   std::optional<uint64_t> total_size;
 };
+
+/// Reads the text of an index that lies at `index_path`, without looking at the shards. Throws
+/// Error{kBadInput}.
+WeightFiles parse_weight_index(std::string_view json_text, const std::filesystem::path& index_path);
 
 /// Finds model.safetensors or reads model.safetensors.index.json; nothing when the folder holds no weights of
 /// any kind. Shard names are taken from the index alone and must lie inside the folder; they may be symbolic

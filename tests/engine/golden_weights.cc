@@ -253,7 +253,9 @@ std::string safetensors_bytes(const std::vector<NamedTensor>& tensors) {
 }
 
 void write_bytes(const std::filesystem::path& path, std::string_view bytes) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  // Some file systems flush a file that is truncated and rewritten, which makes thousands of rewrites slow.
+  std::filesystem::remove(path);
+  std::ofstream file(path, std::ios::binary);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   ASSERT_TRUE(file.flush().good()) << path;
 }

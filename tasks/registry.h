@@ -10,14 +10,6 @@
 
 namespace fathom::tasks {
 
-/// A name for several tasks. Results over a group are reported twice: micro (over all samples) and macro (the
-/// mean of the members' values).
-struct Group {
-  std::string name;         ///< "mmlu", "mmlu_stem", "mmlu_stem@original"
-  std::string description;  ///< one line
-  std::vector<std::string> members;
-};
-
 /// What the names of a command line mean: each task once, in registry order, and every group whose members
 /// are all among them.
 struct Selection {
@@ -37,5 +29,8 @@ Selection select_tasks(std::span<const std::string> names);
 
 /// The task called `name`; lm-eval's names of the same task are accepted. Throws like select_tasks.
 const Task& find_task(std::string_view name);
+
+/// Throws Error{kUsage} for an option that no task of the selection looks at.
+void require_options_used(const Selection& selection, const PromptOptions& options);
 
 }  // namespace fathom::tasks

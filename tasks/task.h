@@ -83,11 +83,12 @@ struct Task {
   std::string description;  ///< one line
   TaskKind kind = TaskKind::kChoice;
   ScorerId scorer = ScorerId::kChoice;
-  std::vector<Metric> metrics;  ///< the first is the headline
-  std::string dataset;          ///< folder name of the data set; empty: built in
-  std::string subset;           ///< "abstract_algebra"
-  std::string group;            ///< "mmlu"; empty for a task that stands alone
-  int64_t num_fewshot = 0;      ///< default
+  std::vector<Metric> metrics;     ///< of each sample; the first is the headline
+  std::vector<int64_t> pass_at_k;  ///< for code: each k whose pass@k is reported over all samples
+  std::string dataset;             ///< folder name of the data set; empty: built in
+  std::string subset;              ///< "abstract_algebra"
+  std::string group;               ///< "mmlu"; empty for a task that stands alone
+  int64_t num_fewshot = 0;         ///< default
   int64_t max_num_fewshot = 0;
   bool always_chat = false;  ///< asked in turns even without being told to
 
@@ -96,6 +97,17 @@ struct Task {
   std::function<Documents(const Task&, const DataSource&, const PromptOptions&)> open;
   std::function<Documents(const Task&, const PromptOptions&)> open_probe;
 };
+
+/// A name for several tasks. Results over a group are reported twice: micro (over all samples) and macro (the
+/// mean of the members' values).
+struct Group {
+  std::string name;         ///< "mmlu", "mmlu_stem", "mmlu_stem@original"
+  std::string description;  ///< one line
+  std::vector<std::string> members;
+};
+
+/// The number of few-shot examples under `options`.
+int64_t num_fewshot(const Task& task, const PromptOptions& options);
 
 /// The documents of `task` in `source`. Throws Error{kUsage} for an option that the task does not take, and
 /// Error{kBadInput} for data that is missing or broken.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/white_space.h"
 #include "scorers/python_text.h"
 
 namespace fathom::scorers {
@@ -59,12 +60,12 @@ std::optional<std::string> only_parenthesised_letter(std::string_view text, int 
 }  // namespace
 
 std::string first_line(std::string_view text) {
-  return std::string(strip(text.substr(0, text.find('\n'))));
+  return std::string(strip_white_space(text.substr(0, text.find('\n'))));
 }
 
 std::optional<std::string> extract_letter(std::string_view text, int n_choices) {
   FATHOM_CHECK(n_choices >= 1 && n_choices <= 26, "{} choices", n_choices);
-  text = strip(text);
+  text = strip_white_space(text);
   if (std::optional<std::string> letter = letter_after_last_marker(text, n_choices)) return letter;
   const size_t at = skip_decoration(text, 0);
   if (at < text.size() && is_choice_letter(text[at], n_choices) && is_answer_end(text, at + 1)) {

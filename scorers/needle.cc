@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/white_space.h"
 #include "scorers/python_text.h"
 
 namespace fathom::scorers {
@@ -41,7 +42,7 @@ bool contains_folded(std::string_view text, std::string_view keyword) {
 }
 
 std::string folded_keyword(std::string_view keyword) {
-  std::string result = folded(strip(keyword));
+  std::string result = folded(strip_white_space(keyword));
   FATHOM_CHECK(!result.empty(), "an empty keyword is in every text");
   return result;
 }
@@ -63,7 +64,7 @@ Score score_keywords(std::string_view text, std::span<const std::string> keyword
   score.metric = "needle_score";
   score.value = 1.0 + 9.0 * static_cast<double>(found.size()) / static_cast<double>(keywords.size());
   score.answer = fmt::format("{}", fmt::join(found, ", "));
-  score.outcome = strip(text).empty() ? Outcome::kNoAnswer : Outcome::kScored;
+  score.outcome = strip_white_space(text).empty() ? Outcome::kNoAnswer : Outcome::kScored;
   score.explanation = fmt::format("{} of {} keywords", found.size(), keywords.size());
   return score;
 }

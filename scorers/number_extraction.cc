@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/white_space.h"
 #include "scorers/python_text.h"
 
 namespace fathom::scorers {
@@ -207,7 +208,7 @@ std::optional<std::string> extract_number(std::string_view text) {
 }
 
 std::optional<std::string> canonical_number(std::string_view text) {
-  text = strip(text);
+  text = strip_white_space(text);
   std::optional<Number> number = number_at(text, 0);
   if (!number || number->end != text.size()) return std::nullopt;
   return std::move(number->canonical);

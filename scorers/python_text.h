@@ -1,6 +1,6 @@
 // The string operations of Python that the reference filters rely on, over UTF-8.
 //
-// A choice's length is its number of code points, strip() removes Unicode white space, and NumPy drops
+// A choice's length is its number of code points, and NumPy drops
 // trailing NULs from every string it stores. Bytes that are not UTF-8 count as one character each and are
 // never white space; the readers of data sets refuse them long before.
 #pragma once
@@ -13,9 +13,6 @@ namespace fathom::scorers {
 
 /// len(text): the number of code points.
 int64_t character_count(std::string_view text);
-
-/// text.strip().
-std::string_view strip(std::string_view text);
 
 /// Lower case of A-Z only. Equals Python's lower() in every comparison with an ASCII text that has neither i
 /// nor k: only U+0130 and U+212A have ASCII letters in their lower case.

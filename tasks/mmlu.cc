@@ -193,9 +193,21 @@ std::string task_name(const Family& family, std::string_view subject) {
   return fmt::format("{}_{}{}", family.prefix, subject, family.suffix);
 }
 
+// lm-eval puts a word of its own where fathom puts the suffix; both, and the group's name before the subject,
+// are understood.
+constexpr std::string_view kLmEvalCloze = "_continuation";
+
+std::vector<std::string> subject_aliases(const Family& family, std::string_view subject) {
+  std::vector<std::string> aliases;
+  if (!family.suffix.empty()) aliases.push_back(fmt::format("{}_{}", family.group, subject));
+  if (family.style == Style::kCloze) aliases.push_back(fmt::format("mmlu_{}{}", subject, kLmEvalCloze));
+  return aliases;
+}
+
 Task subject_task(const Family& family, std::string_view subject) {
   Task task;
   task.name = task_name(family, subject);
+  task.aliases = subject_aliases(family, subject);
   task.version = kVersion;
   task.description = fmt::format("{}: {}", family.description, spaced(subject));
   task.dataset = family.dataset;
@@ -244,13 +256,14 @@ std::vector<Task> mmlu_tasks() {
 std::vector<Group> mmlu_groups() {
   std::vector<Group> groups;
   for (const Family& family : mmlu_families()) {
-    Group all{family.group, family.description, {}};
+    Group all{family.group, {}, family.description, {}};
+    if (family.style == Style::kCloze) all.aliases.push_back(fmt::format("mmlu{}", kLmEvalCloze));
     for (const MmluSubject& subject : mmlu_subjects()) all.members.push_back(task_name(family, subject.name));
     groups.push_back(std::move(all));
     add_categories(groups, family, &MmluSubject::category, "");
     add_categories(groups, family, &MmluSubject::original_category, "original");
   }
-  Group sample{sample_family().group, sample_family().description, {}};
+  Group sample{sample_family().group, {}, sample_family().description, {}};
   for (const std::string_view subject : kSampleSubjects) {
     sample.members.push_back(task_name(sample_family(), subject));
   }

@@ -246,6 +246,13 @@ Grid grid_for(const Variant& variant, const Task& task, const PromptOptions& opt
   Grid grid = variant.grid;
   if (!options.needle_lengths.empty()) grid.lengths = options.needle_lengths;
   if (!options.needle_depths.empty()) grid.depths = options.needle_depths;
+  auto has_duplicate = [](auto values) {
+    std::sort(values.begin(), values.end());
+    return std::adjacent_find(values.begin(), values.end()) != values.end();
+  };
+  if (has_duplicate(grid.lengths) || has_duplicate(grid.depths)) {
+    throw Error(ErrorKind::kUsage, "a length or depth is given twice", task.name);
+  }
   for (const double depth : grid.depths) {
     if (depth >= 0.0 && depth <= 100.0) continue;
     throw Error(ErrorKind::kUsage, fmt::format("depth {} is not between 0 and 100 percent", depth),

@@ -23,38 +23,41 @@ std::vector<Task> build_tasks() {
   for (std::vector<Task> family : {mmlu_tasks(), gsm8k_tasks(), humaneval_tasks(), needle_tasks()}) {
     std::move(family.begin(), family.end(), std::back_inserter(tasks));
   }
-  std::set<std::string_view> names;
-  for (const Task& task : tasks) FATHOM_CHECK(names.insert(task.name).second, "two tasks {}", task.name);
-  for (const Group& group : all_groups()) {
-    FATHOM_CHECK(names.insert(group.name).second, "two tasks or groups {}", group.name);
-    for (const std::string& member : group.members) {
-      FATHOM_CHECK(names.contains(member), "{} has an unknown member {}", group.name, member);
-    }
-  }
   return tasks;
 }
 
-const std::unordered_map<std::string_view, const Task*>& tasks_by_name() {
-  static const auto* const kByName = [] {
-    auto* map = new std::unordered_map<std::string_view, const Task*>;
-    for (const Task& task : all_tasks()) map->emplace(task.name, &task);
-    return map;
-  }();
-  return *kByName;
-}
+// What each name and alias selects: one task, or all members of a group.
+using NameTable = std::unordered_map<std::string_view, std::vector<const Task*>>;
 
-const Group* find_group(std::string_view name) {
+NameTable build_names() {
+  NameTable names;
+  auto add = [&names](std::string_view name, const std::vector<const Task*>& tasks) {
+    FATHOM_CHECK(names.emplace(name, tasks).second, "two tasks or groups {}", name);
+  };
+  for (const Task& task : all_tasks()) add(task.name, {&task});
   for (const Group& group : all_groups()) {
-    if (group.name == name) return &group;
+    std::vector<const Task*> members;
+    for (const std::string& member : group.members) {
+      const auto found = names.find(member);
+      FATHOM_CHECK(found != names.end(), "{} has an unknown member {}", group.name, member);
+      members.push_back(found->second[0]);
+    }
+    add(group.name, members);
   }
-  return nullptr;
+  // Aliases last, so that members are looked up by their own names.
+  for (const Task& task : all_tasks()) {
+    for (const std::string& alias : task.aliases) add(alias, {&task});
+  }
+  for (const Group& group : all_groups()) {
+    const std::vector<const Task*> members = names.at(group.name);
+    for (const std::string& alias : group.aliases) add(alias, members);
+  }
+  return names;
 }
 
-// lm-eval's name for the tasks that fathom calls cloze: "mmlu_anatomy_continuation", "mmlu_continuation".
-std::string canonical_name(std::string_view name) {
-  constexpr std::string_view kContinuation = "_continuation";
-  if (!name.starts_with("mmlu") || !name.ends_with(kContinuation)) return std::string(name);
-  return std::string(name.substr(0, name.size() - kContinuation.size())) + "_cloze";
+const NameTable& name_table() {
+  static const NameTable kNames = build_names();
+  return kNames;
 }
 
 // Levenshtein distance: insertions, deletions and substitutions that turn `a` into `b`.
@@ -81,9 +84,8 @@ size_t edit_distance(std::string_view a, std::string_view b) {
     const size_t distance = edit_distance(name.substr(0, kMaxName), known);
     if (distance <= std::max<size_t>(2, known.size() / 3)) near.emplace_back(distance, known);
   };
-  for (const Group& group : all_groups()) consider(group.name);
-  for (const Task& task : all_tasks()) consider(task.name);
-  std::stable_sort(near.begin(), near.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [known, tasks] : name_table()) consider(known);
+  std::sort(near.begin(), near.end());
   near.resize(std::min(near.size(), kMaxShown));
   std::string hint;
   for (const auto& [distance, known] : near) {
@@ -109,31 +111,29 @@ const std::vector<Group>& all_groups() {
 }
 
 Selection select_tasks(std::span<const std::string> names) {
-  std::set<std::string_view> wanted;
-  for (const std::string& given : names) {
-    const std::string name = canonical_name(given);
-    if (const Group* group = find_group(name)) {
-      wanted.insert(group->members.begin(), group->members.end());
-    } else {
-      wanted.insert(find_task(name).name);
-    }
+  std::set<const Task*> wanted;
+  for (const std::string& name : names) {
+    const auto found = name_table().find(name);
+    if (found == name_table().end()) unknown_name(name);
+    wanted.insert(found->second.begin(), found->second.end());
   }
   Selection selection;
   for (const Task& task : all_tasks()) {
-    if (wanted.contains(task.name)) selection.tasks.push_back(&task);
+    if (wanted.contains(&task)) selection.tasks.push_back(&task);
   }
   for (const Group& group : all_groups()) {
-    const bool whole = std::all_of(group.members.begin(), group.members.end(),
-                                   [&](const std::string& member) { return wanted.contains(member); });
+    const std::vector<const Task*>& members = name_table().at(group.name);
+    const bool whole = std::all_of(members.begin(), members.end(),
+                                   [&](const Task* member) { return wanted.contains(member); });
     if (whole) selection.groups.push_back(&group);
   }
   return selection;
 }
 
 const Task& find_task(std::string_view name) {
-  const auto found = tasks_by_name().find(canonical_name(name));
-  if (found == tasks_by_name().end()) unknown_name(name);
-  return *found->second;
+  const auto found = name_table().find(name);
+  if (found == name_table().end() || found->second.size() != 1) unknown_name(name);
+  return *found->second[0];
 }
 
 void require_options_used(const Selection& selection, const PromptOptions& options) {

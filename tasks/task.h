@@ -78,9 +78,10 @@ struct Documents {
 };
 
 struct Task {
-  std::string name;         ///< "mmlu_abstract_algebra"
-  std::string version;      ///< raised when anything that is sent or scored changes
-  std::string description;  ///< one line
+  std::string name;                  ///< "mmlu_abstract_algebra"
+  std::vector<std::string> aliases;  ///< other names that select it: a reference's own
+  std::string version;               ///< raised when anything that is sent or scored changes
+  std::string description;           ///< one line
   TaskKind kind = TaskKind::kChoice;
   ScorerId scorer = ScorerId::kChoice;
   std::vector<Metric> metrics;     ///< of each sample; the first is the headline
@@ -101,8 +102,9 @@ struct Task {
 /// A name for several tasks. Results over a group are reported twice: micro (over all samples) and macro (the
 /// mean of the members' values).
 struct Group {
-  std::string name;         ///< "mmlu", "mmlu_stem", "mmlu_stem@original"
-  std::string description;  ///< one line
+  std::string name;                  ///< "mmlu", "mmlu_stem", "mmlu_stem@original"
+  std::vector<std::string> aliases;  ///< other names that select it: a reference's own
+  std::string description;           ///< one line
   std::vector<std::string> members;
 };
 

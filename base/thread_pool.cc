@@ -22,7 +22,7 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::parallel_for(int64_t n_tasks, const std::function<void(int64_t)>& body) {
+void ThreadPool::run(int64_t n_tasks, BodyRef body) {
   if (workers_.empty() || n_tasks <= 1) {
     for (int64_t i = 0; i < n_tasks; ++i) body(i);
     return;
@@ -30,7 +30,7 @@ void ThreadPool::parallel_for(int64_t n_tasks, const std::function<void(int64_t)
   {
     std::lock_guard lock(mutex_);
     FATHOM_CHECK(busy_ == 0, "parallel_for inside parallel_for");
-    body_ = &body;
+    body_ = body;
     n_tasks_ = n_tasks;
     next_.store(0, std::memory_order_relaxed);
     failure_ = nullptr;
@@ -61,7 +61,7 @@ void ThreadPool::work() {
 
 void ThreadPool::run_tasks() {
   try {
-    for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < n_tasks_;) (*body_)(i);
+    for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < n_tasks_;) body_(i);
   } catch (...) {
     std::lock_guard lock(mutex_);
     if (!failure_) failure_ = std::current_exception();

@@ -8,7 +8,6 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -26,10 +25,21 @@ class ThreadPool {
   int n_threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   /// Runs body(i) for every i in [0, n_tasks) and returns when all are done. The first exception of a body is
-  /// rethrown here. Only one parallel_for at a time, and none inside a body.
-  void parallel_for(int64_t n_tasks, const std::function<void(int64_t)>& body);
+  /// rethrown here. Only one parallel_for at a time, and none inside a body. Allocates nothing.
+  template <typename Body>
+  void parallel_for(int64_t n_tasks, const Body& body) {
+    run(n_tasks, {[](const void* object, int64_t i) { (*static_cast<const Body*>(object))(i); }, &body});
+  }
 
  private:
+  /// A borrowed callable: std::function would allocate for bodies that capture more than two words.
+  struct BodyRef {
+    void (*call)(const void* object, int64_t i) = nullptr;
+    const void* object = nullptr;
+    void operator()(int64_t i) const { call(object, i); }
+  };
+
+  void run(int64_t n_tasks, BodyRef body);
   void work();
   void run_tasks();
 
@@ -41,7 +51,7 @@ class ThreadPool {
   int busy_ = 0;
   bool stopping_ = false;
 
-  const std::function<void(int64_t)>* body_ = nullptr;
+  BodyRef body_;
   int64_t n_tasks_ = 0;
   std::atomic<int64_t> next_{0};
   std::exception_ptr failure_;

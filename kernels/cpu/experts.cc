@@ -1,0 +1,159 @@
+// expert_mlps: rows grouped by expert, so that each expert's weights are read once for all its rows.
+//
+// Two passes. The first computes silu(gate x) * up x for every (row, expert) pair into `hidden`, ordered by
+// expert. The second owns a piece of output columns per task and adds the experts' products there in
+// ascending id: the order of a row's sum is the order of its experts, whatever else is in the batch.
+#include "kernels/cpu/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/experts.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/dot-inl.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/scratch.h"
+#include "kernels/cpu/tiling.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fathom::kernels::cpu::HWY_NAMESPACE {
+
+struct Groups {
+  int32_t* offsets;    // [E + 1]: pairs of expert e are offsets[e] .. offsets[e + 1] - 1
+  int64_t* tasks;      // [E + 1]: likewise the first task of each expert in the first pass
+  int32_t* pair_row;   // [T k], ascending within an expert
+  float* pair_weight;  // [T k]
+  float* hidden;       // [T k, m]
+};
+
+Groups carve_groups(ScratchCursor& cursor, int64_t max_rows, int64_t n_experts, int64_t k, int64_t m) {
+  return {cursor.take<int32_t>(n_experts + 1), cursor.take<int64_t>(n_experts + 1),
+          cursor.take<int32_t>(max_rows * k), cursor.take<float>(max_rows * k),
+          cursor.take<float>(max_rows * k * m)};
+}
+
+/// Counting sort of the (row, expert) pairs of non-zero weight.
+void group_pairs(const ExpertMlps& args, Groups& groups) {
+  const int64_t n_experts = static_cast<int64_t>(args.gate.size());
+  const int64_t k = args.experts.shape[1];
+  const int64_t n_pairs = args.experts.elements();
+  const auto* experts = static_cast<const int32_t*>(args.experts.data);
+  const auto* weights = static_cast<const float*>(args.weights.data);
+  std::fill(groups.offsets, groups.offsets + n_experts + 1, 0);
+  for (int64_t i = 0; i < n_pairs; ++i) {
+    FATHOM_CHECK(experts[i] >= 0 && experts[i] < n_experts, "expert {} of {}", experts[i], n_experts);
+    if (weights[i] != 0.0f) ++groups.offsets[experts[i] + 1];
+  }
+  for (int64_t e = 0; e < n_experts; ++e) groups.offsets[e + 1] += groups.offsets[e];
+  for (int64_t i = 0; i < n_pairs; ++i) {
+    if (weights[i] == 0.0f) continue;
+    const int32_t at = groups.offsets[experts[i]]++;
+    groups.pair_row[at] = static_cast<int32_t>(i / k);
+    groups.pair_weight[at] = weights[i];
+  }
+  // Filling moved each offset to its group's end, the next group's begin.
+  std::copy_backward(groups.offsets, groups.offsets + n_experts, groups.offsets + n_experts + 1);
+  groups.offsets[0] = 0;
+}
+
+/// hidden = silu(gate x) * up x for one block of an expert's pairs and columns.
+template <typename W>
+void gate_up_block(const ExpertMlps& args, const Groups& groups, int64_t expert, const Block& block) {
+  const int64_t h = args.x.shape[1];
+  const int64_t m = args.gate[0].shape[0];
+  const int64_t n_rows = block.row_end - block.row;
+  const int64_t n_cols = block.col_end - block.col;
+  const int64_t first_pair = groups.offsets[expert] + block.row;
+  const float* x[kMaxRowBlock];
+  for (int64_t r = 0; r < n_rows; ++r) {
+    x[r] = static_cast<const float*>(args.x.data) + groups.pair_row[first_pair + r] * h;
+  }
+  alignas(64) float up[kMaxRowBlock * kMaxColBlock];
+  float* hidden = groups.hidden + first_pair * m + block.col;
+  dot_block(x, n_rows, static_cast<const W*>(args.gate[expert].data) + block.col * h, h, n_cols, h,
+            [&](int64_t r, int64_t c, float v) HWY_ATTR { hidden[r * m + c] = v; });
+  dot_block(x, n_rows, static_cast<const W*>(args.up[expert].data) + block.col * h, h, n_cols, h,
+            [&](int64_t r, int64_t c, float v) HWY_ATTR { up[r * n_cols + c] = v; });
+  for (int64_t r = 0; r < n_rows; ++r) {
+    for_vectors(n_cols, [&](int64_t i, int64_t lanes) {
+      float* p = hidden + r * m + i;
+      store_n(silu_mul(load_n(p, lanes), load_n(up + r * n_cols + i, lanes)), p, lanes);
+    });
+  }
+}
+
+/// Adds weight * down(hidden) of every expert, in ascending id, to columns [begin, end) of the output.
+template <typename W>
+void down_columns(const ExpertMlps& args, const Groups& groups, int64_t begin, int64_t end) {
+  const int64_t h = args.x.shape[1];
+  const int64_t m = args.gate[0].shape[0];
+  auto* out = static_cast<float*>(args.out.data);
+  for (int64_t t = 0; t < args.x.shape[0]; ++t) std::fill(out + t * h + begin, out + t * h + end, 0.0f);
+  for (size_t e = 0; e < args.down.size(); ++e) {
+    const W* w = static_cast<const W*>(args.down[e].data) + begin * m;
+    for (int64_t pair = groups.offsets[e]; pair < groups.offsets[e + 1]; pair += kMaxRowBlock) {
+      const int64_t n_rows = std::min<int64_t>(kMaxRowBlock, groups.offsets[e + 1] - pair);
+      const float* hidden[kMaxRowBlock];
+      for (int64_t r = 0; r < n_rows; ++r) hidden[r] = groups.hidden + (pair + r) * m;
+      dot_block(hidden, n_rows, w, m, end - begin, m, [&](int64_t r, int64_t c, float v) HWY_ATTR {
+        float& y = out[groups.pair_row[pair + r] * h + begin + c];
+        y = hn::GetLane(
+            hn::MulAdd(hn::Set(F32(), groups.pair_weight[pair + r]), hn::Set(F32(), v), hn::Set(F32(), y)));
+      });
+    }
+  }
+}
+
+template <typename W>
+void experts(const Stream& stream, const ExpertMlps& args) {
+  const int64_t n_experts = static_cast<int64_t>(args.gate.size());
+  const int64_t h = args.x.shape[1];
+  const int64_t m = args.gate[0].shape[0];
+  ScratchCursor cursor(args.scratch);
+  Groups groups = carve_groups(cursor, args.x.shape[0], n_experts, args.experts.shape[1], m);
+  group_pairs(args, groups);
+  const auto tiling = [&](int64_t e) {
+    return Tiling(groups.offsets[e + 1] - groups.offsets[e], m, h, stream.pool->n_threads());
+  };
+  groups.tasks[0] = 0;
+  for (int64_t e = 0; e < n_experts; ++e) groups.tasks[e + 1] = groups.tasks[e] + tiling(e).n_blocks();
+  stream.pool->parallel_for(groups.tasks[n_experts], [&](int64_t i) {
+    const int64_t e = std::upper_bound(groups.tasks, groups.tasks + n_experts, i) - groups.tasks - 1;
+    gate_up_block<W>(args, groups, e, tiling(e).block(i - groups.tasks[e]));
+  });
+  // 48 columns of every expert's down: a few hundred KiB a task even for one row.
+  for_ranges(stream, h, 48, [&](int64_t begin, int64_t end) { down_columns<W>(args, groups, begin, end); });
+}
+
+void ExpertMlpsTwin(const Stream& stream, const ExpertMlps& args) {
+  with_weight_type(args.gate[0], [&](const auto* weight) {
+    experts<std::remove_cv_t<std::remove_pointer_t<decltype(weight)>>>(stream, args);
+  });
+}
+
+size_t ExpertMlpsScratch(int64_t max_rows, int64_t n_experts, int64_t k, int64_t m) {
+  ScratchCursor cursor;
+  carve_groups(cursor, max_rows, n_experts, k, m);
+  return cursor.used();
+}
+
+}  // namespace fathom::kernels::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fathom::kernels::cpu {
+
+HWY_EXPORT(ExpertMlpsTwin);
+HWY_EXPORT(ExpertMlpsScratch);
+void expert_mlps(const Stream& stream, const ExpertMlps& args) {
+  HWY_DYNAMIC_DISPATCH(ExpertMlpsTwin)(stream, args);
+}
+size_t expert_mlps_scratch_bytes(int64_t max_rows, int64_t n_experts, int64_t experts_per_token, int64_t m) {
+  return HWY_DYNAMIC_DISPATCH(ExpertMlpsScratch)(max_rows, n_experts, experts_per_token, m);
+}
+
+}  // namespace fathom::kernels::cpu
+#endif  // HWY_ONCE

@@ -1,0 +1,49 @@
+// How the output of a product is cut into tasks: by speed alone, since no cut changes a bit (dot-inl.h).
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/cpu/parallel.h"
+
+namespace fathom::kernels::cpu {
+
+inline constexpr int64_t kMaxRowBlock = 64;
+inline constexpr int64_t kMaxColBlock = 384;
+
+struct Block {
+  int64_t row = 0, row_end = 0;  // at most kMaxRowBlock
+  int64_t col = 0, col_end = 0;  // at most kMaxColBlock
+};
+
+/// Blocks of [n_rows, n_cols] with inner length k. Rows vary fastest, so that threads at work at the same
+/// time share the weights of a block of columns in their common cache.
+class Tiling {
+ public:
+  Tiling(int64_t n_rows, int64_t n_cols, int64_t k, int n_threads) : n_rows_(n_rows), n_cols_(n_cols) {
+    // A block's rows stay in L2 (256 KiB of it) while its columns pass.
+    row_block_ = std::clamp<int64_t>((int64_t{1} << 16) / std::max<int64_t>(k, 1) / 4 * 4, 8, kMaxRowBlock);
+    n_row_blocks_ = div_up(n_rows, row_block_);
+    // Few rows stream weights: pieces of about 256 KiB of bf16. Many rows: 96 columns are work enough.
+    const int64_t wanted = n_rows >= 16 ? 96 : (int64_t{1} << 17) / std::max<int64_t>(k, 1);
+    const int64_t fair_share = div_up(n_cols, 2 * n_threads);
+    col_block_ = std::clamp<int64_t>(div_up(std::min(wanted, fair_share), 24) * 24, 24, kMaxColBlock);
+  }
+
+  int64_t n_blocks() const { return n_row_blocks_ * div_up(n_cols_, col_block_); }
+
+  Block block(int64_t i) const {
+    const int64_t row = i % std::max<int64_t>(n_row_blocks_, 1) * row_block_;
+    const int64_t col = i / std::max<int64_t>(n_row_blocks_, 1) * col_block_;
+    return {row, std::min(n_rows_, row + row_block_), col, std::min(n_cols_, col + col_block_)};
+  }
+
+ private:
+  int64_t n_rows_;
+  int64_t n_cols_;
+  int64_t row_block_;
+  int64_t n_row_blocks_;
+  int64_t col_block_;
+};
+
+}  // namespace fathom::kernels::cpu

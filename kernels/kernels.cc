@@ -1,0 +1,261 @@
+// The shape law of every operation, and the way to its twin.
+#include "kernels/kernels.h"
+
+#include <cstring>
+
+#include "base/error.h"
+#include "kernels/cpu/cpu.h"
+
+namespace fathom::kernels {
+namespace {
+
+void check_space(const Stream& stream) {
+  FATHOM_CHECK(stream.space == Space::kCpu && stream.pool != nullptr, "a CPU stream needs a thread pool");
+}
+
+void require(const Tensor& tensor, Dtype dtype, std::initializer_list<int64_t> shape, const char* what) {
+  FATHOM_CHECK(tensor.dtype == dtype && tensor.has_shape(shape), "{} is {}", what, tensor.describe());
+}
+
+void require_weight(const Tensor& tensor, std::initializer_list<int64_t> shape, const char* what) {
+  FATHOM_CHECK(tensor.dtype != Dtype::kI32 && tensor.has_shape(shape), "{} is {}", what, tensor.describe());
+}
+
+void require_rank(const Tensor& tensor, int rank, const char* what) {
+  FATHOM_CHECK(tensor.rank == rank, "{} is {}", what, tensor.describe());
+}
+
+void require_scratch(const Scratch& scratch, size_t bytes, const char* what) {
+  FATHOM_CHECK(scratch.bytes >= bytes, "{}: {} bytes of scratch, {} needed", what, scratch.bytes, bytes);
+}
+
+void check_mla(const Mla& args) {
+  const MlaShape& s = args.shape;
+  const int64_t n_rows = args.q.shape[0];
+  require(args.q, Dtype::kF32, {n_rows, s.num_heads, s.qk()}, "mla q");
+  require(args.cache, Dtype::kF32, {args.cache.shape[0], kBlockTokens, s.latent()}, "mla cache");
+  require(args.block_table, Dtype::kI32, {args.block_table.shape[0], args.block_table.shape[1]},
+          "mla block_table");
+  require(args.runs, Dtype::kI32, {args.runs.shape[0], 4}, "mla runs");
+  require_weight(args.kv_b, {s.num_heads * (s.nope + s.v), s.rank}, "mla kv_b");
+  require(args.out, Dtype::kF32, {n_rows, s.num_heads, s.v}, "mla out");
+}
+
+}  // namespace
+
+std::string kernel_set(Space) {
+  return cpu::kernel_set();
+}
+std::string instruction_set(Space) {
+  return cpu::instruction_set();
+}
+
+void upload(const Stream& stream, std::span<const std::byte> bytes, const Tensor& to) {
+  check_space(stream);
+  FATHOM_CHECK(bytes.size() <= to.bytes(), "{} bytes into {}", bytes.size(), to.describe());
+  if (!bytes.empty()) std::memcpy(to.data, bytes.data(), bytes.size());
+}
+
+void download(const Stream& stream, const Tensor& from, std::span<std::byte> bytes) {
+  check_space(stream);
+  FATHOM_CHECK(bytes.size() <= from.bytes(), "{} bytes out of {}", bytes.size(), from.describe());
+  if (!bytes.empty()) std::memcpy(bytes.data(), from.data, bytes.size());
+}
+
+void gather_rows(const Stream& stream, const GatherRows& args) {
+  check_space(stream);
+  require_weight(args.table, {args.table.shape[0], args.table.shape[1]}, "gather_rows table");
+  require(args.rows, Dtype::kI32, {args.rows.shape[0]}, "gather_rows rows");
+  require(args.out, Dtype::kF32, {args.rows.shape[0], args.table.shape[1]}, "gather_rows out");
+  cpu::gather_rows(stream, args);
+}
+
+void convert(const Stream& stream, const Convert& args) {
+  check_space(stream);
+  FATHOM_CHECK(args.from.dtype != Dtype::kI32 &&
+                   (args.to.dtype == Dtype::kF32 || args.to.dtype == Dtype::kBF16) &&
+                   args.from.elements() == args.to.elements(),
+               "convert {} to {}", args.from.describe(), args.to.describe());
+  cpu::convert(stream, args);
+}
+
+void rms_norm(const Stream& stream, const RmsNorm& args) {
+  check_space(stream);
+  const int64_t t = args.x.shape[0];
+  const int64_t n = args.x.shape[1];
+  require(args.x, Dtype::kF32, {t, n}, "rms_norm x");
+  if (args.add.data != nullptr) require(args.add, Dtype::kF32, {t, n}, "rms_norm add");
+  require_weight(args.weight, {n}, "rms_norm weight");
+  require(args.out, Dtype::kF32, {t, n}, "rms_norm out");
+  cpu::rms_norm(stream, args);
+}
+
+void add(const Stream& stream, const Add& args) {
+  check_space(stream);
+  require(args.x, Dtype::kF32, {args.x.shape[0], args.x.shape[1]}, "add x");
+  require(args.delta, Dtype::kF32, {args.x.shape[0], args.x.shape[1]}, "add delta");
+  cpu::add(stream, args);
+}
+
+void silu_mul(const Stream& stream, const SiluMul& args) {
+  check_space(stream);
+  require(args.gate, Dtype::kF32, {args.gate.shape[0], args.gate.shape[1]}, "silu_mul gate");
+  require(args.up, Dtype::kF32, {args.gate.shape[0], args.gate.shape[1]}, "silu_mul up");
+  cpu::silu_mul(stream, args);
+}
+
+void mark_non_finite(const Stream& stream, const MarkNonFinite& args) {
+  check_space(stream);
+  FATHOM_CHECK(args.x.dtype == Dtype::kF32, "mark_non_finite x is {}", args.x.describe());
+  require(args.flags, Dtype::kI32, {args.flags.shape[0]}, "mark_non_finite flags");
+  FATHOM_CHECK(args.index >= 0 && args.index < args.flags.shape[0], "flag {}", args.index);
+  cpu::mark_non_finite(stream, args);
+}
+
+void linear(const Stream& stream, const Linear& args) {
+  check_space(stream);
+  const int64_t t = args.x.shape[0];
+  const int64_t k = args.x.shape[1];
+  const int64_t n = args.weight.shape[0];
+  require(args.x, Dtype::kF32, {t, k}, "linear x");
+  require_weight(args.weight, {n, k}, "linear weight");
+  if (args.bias.data != nullptr) require_weight(args.bias, {n}, "linear bias");
+  require(args.out, Dtype::kF32, {t, n}, "linear out");
+  cpu::linear(stream, args);
+}
+
+void rope_table(const Stream& stream, const RopeTable& args) {
+  check_space(stream);
+  require(args.positions, Dtype::kI32, {args.positions.shape[0]}, "rope_table positions");
+  require(args.inv_freq, Dtype::kF32, {args.inv_freq.shape[0]}, "rope_table inv_freq");
+  require(args.out, Dtype::kF32, {args.positions.shape[0], 2 * args.inv_freq.shape[0]}, "rope_table out");
+  cpu::rope_table(stream, args);
+}
+
+void rope(const Stream& stream, const Rope& args) {
+  check_space(stream);
+  require_rank(args.x, 3, "rope x");
+  require(args.table, Dtype::kF32, {args.x.shape[0], args.table.shape[1]}, "rope table");
+  FATHOM_CHECK(
+      args.x.dtype == Dtype::kF32 && args.table.shape[1] <= args.x.shape[2] && args.table.shape[1] % 2 == 0,
+      "rope x is {}, table {}", args.x.describe(), args.table.describe());
+  cpu::rope(stream, args);
+}
+
+void write_latents(const Stream& stream, const WriteLatents& args) {
+  check_space(stream);
+  const int64_t t = args.kv.shape[0];
+  const int64_t rank = args.weight.shape[0];
+  const int64_t dr = args.table.shape[1];
+  require(args.kv, Dtype::kF32, {t, rank + dr}, "write_latents kv");
+  require_weight(args.weight, {rank}, "write_latents weight");
+  require(args.table, Dtype::kF32, {t, dr}, "write_latents table");
+  require(args.slots, Dtype::kI32, {t}, "write_latents slots");
+  require(args.cache, Dtype::kF32, {args.cache.shape[0], kBlockTokens, rank + dr}, "write_latents cache");
+  cpu::write_latents(stream, args);
+}
+
+void mla_expanded(const Stream& stream, const Mla& args) {
+  check_space(stream);
+  check_mla(args);
+  require_scratch(args.scratch, mla_expanded_scratch_bytes(args.shape, args.q.shape[0], args.runs.shape[0]),
+                  "mla_expanded");
+  cpu::mla_expanded(stream, args);
+}
+
+size_t mla_expanded_scratch_bytes(const MlaShape& shape, int64_t max_rows, int64_t max_runs) {
+  return cpu::mla_expanded_scratch_bytes(shape, max_rows, max_runs);
+}
+
+void mla_absorbed(const Stream& stream, const Mla& args) {
+  check_space(stream);
+  check_mla(args);
+  require_scratch(args.scratch, mla_absorbed_scratch_bytes(args.shape, args.q.shape[0]), "mla_absorbed");
+  cpu::mla_absorbed(stream, args);
+}
+
+size_t mla_absorbed_scratch_bytes(const MlaShape& shape, int64_t max_rows) {
+  return cpu::mla_absorbed_scratch_bytes(shape, max_rows);
+}
+
+void route(const Stream& stream, const Route& args) {
+  check_space(stream);
+  const int64_t t = args.logits.shape[0];
+  const int64_t n_experts = args.logits.shape[1];
+  const int64_t k = args.experts.shape[1];
+  require(args.logits, Dtype::kF32, {t, n_experts}, "route logits");
+  require(args.experts, Dtype::kI32, {t, k}, "route experts");
+  require(args.weights, Dtype::kF32, {t, k}, "route weights");
+  FATHOM_CHECK(n_experts <= 1024 && args.n_group >= 1 && n_experts % args.n_group == 0 &&
+                   args.topk_group >= 1 && args.topk_group <= args.n_group &&
+                   k <= args.topk_group * (n_experts / args.n_group),
+               "{} experts, {} groups, {} kept, {} chosen", n_experts, args.n_group, args.topk_group, k);
+  cpu::route(stream, args);
+}
+
+void expert_mlps(const Stream& stream, const ExpertMlps& args) {
+  check_space(stream);
+  const int64_t t = args.x.shape[0];
+  const int64_t h = args.x.shape[1];
+  const int64_t k = args.experts.shape[1];
+  const size_t n_experts = args.gate.size();
+  FATHOM_CHECK(n_experts > 0 && args.up.size() == n_experts && args.down.size() == n_experts, "{} {} {}",
+               n_experts, args.up.size(), args.down.size());
+  const int64_t m = args.gate[0].shape[0];
+  require(args.x, Dtype::kF32, {t, h}, "expert_mlps x");
+  require(args.experts, Dtype::kI32, {t, k}, "expert_mlps experts");
+  require(args.weights, Dtype::kF32, {t, k}, "expert_mlps weights");
+  require(args.out, Dtype::kF32, {t, h}, "expert_mlps out");
+  for (size_t e = 0; e < n_experts; ++e) {
+    require(args.gate[e], args.gate[0].dtype, {m, h}, "expert gate");
+    require(args.up[e], args.gate[0].dtype, {m, h}, "expert up");
+    require(args.down[e], args.gate[0].dtype, {h, m}, "expert down");
+  }
+  require_scratch(args.scratch, expert_mlps_scratch_bytes(t, static_cast<int64_t>(n_experts), k, m),
+                  "expert_mlps");
+  cpu::expert_mlps(stream, args);
+}
+
+size_t expert_mlps_scratch_bytes(int64_t max_rows, int64_t n_experts, int64_t experts_per_token, int64_t m) {
+  return cpu::expert_mlps_scratch_bytes(max_rows, n_experts, experts_per_token, m);
+}
+
+void log_softmax_gather(const Stream& stream, const LogSoftmaxGather& args) {
+  check_space(stream);
+  const int64_t t = args.logits.shape[0];
+  require(args.logits, Dtype::kF32, {t, args.logits.shape[1]}, "log_softmax_gather logits");
+  require(args.offsets, Dtype::kI32, {t + 1}, "log_softmax_gather offsets");
+  require(args.ids, Dtype::kI32, {args.ids.shape[0]}, "log_softmax_gather ids");
+  require(args.logprobs, Dtype::kF32, {args.ids.shape[0]}, "log_softmax_gather logprobs");
+  require(args.argmax, Dtype::kI32, {t}, "log_softmax_gather argmax");
+  cpu::log_softmax_gather(stream, args);
+}
+
+void top_logprobs(const Stream& stream, const TopLogprobs& args) {
+  check_space(stream);
+  const int64_t t = args.logits.shape[0];
+  const int64_t k = args.ids.shape[1];
+  require(args.logits, Dtype::kF32, {t, args.logits.shape[1]}, "top_logprobs logits");
+  require(args.ids, Dtype::kI32, {t, k}, "top_logprobs ids");
+  require(args.logprobs, Dtype::kF32, {t, k}, "top_logprobs logprobs");
+  FATHOM_CHECK(k >= 1 && k <= args.logits.shape[1], "{} best of {}", k, args.logits.describe());
+  cpu::top_logprobs(stream, args);
+}
+
+void sample(const Stream& stream, const Sample& args) {
+  check_space(stream);
+  const int64_t t = args.logits.shape[0];
+  require(args.logits, Dtype::kF32, {t, args.logits.shape[1]}, "sample logits");
+  require(args.ids, Dtype::kI32, {t}, "sample ids");
+  require(args.logprobs, Dtype::kF32, {t}, "sample logprobs");
+  FATHOM_CHECK(static_cast<int64_t>(args.rows.size()) == t, "{} rows, {}", args.rows.size(),
+               args.logits.describe());
+  require_scratch(args.scratch, sample_scratch_bytes(t, args.logits.shape[1]), "sample");
+  cpu::sample(stream, args);
+}
+
+size_t sample_scratch_bytes(int64_t max_rows, int64_t vocab_size) {
+  return cpu::sample_scratch_bytes(max_rows, vocab_size);
+}
+
+}  // namespace fathom::kernels

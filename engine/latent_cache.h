@@ -1,0 +1,58 @@
+// LatentCache: the paged store of what attention needs of past tokens.
+//
+// Per layer a pool of blocks of 64 tokens, each token one row of kv_lora_rank normed latents and
+// qk_rope_head_dim rotated key elements. A block id names the same block in every layer; block b of a
+// sequence holds its positions [64 b, 64 b + 64). Not thread-safe; one owner (the engine) hands out blocks.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/config.h"
+#include "kernels/buffer.h"
+
+namespace fathom::engine {
+
+class LatentCache {
+ public:
+  /// Room for `n_blocks` blocks in each layer. CPU memory is committed only where it is written.
+  LatentCache(kernels::Space space, const ModelConfig& config, int64_t n_blocks);
+
+  /// [n_blocks, 64, kv_lora_rank + qk_rope_head_dim] F32
+  kernels::Tensor layer(int64_t i) const;
+
+  int64_t n_blocks() const { return n_blocks_; }
+  int64_t n_free() const { return static_cast<int64_t>(free_.size()); }
+  /// The lowest-numbered free block; there must be one.
+  int32_t take();
+  void give_back(std::span<const int32_t> blocks);
+
+  /// Bytes of one token over all layers.
+  static int64_t token_bytes(const ModelConfig& config);
+
+ private:
+  int64_t n_blocks_;
+  int64_t latent_dim_;
+  std::vector<kernels::Buffer> layers_;
+  std::vector<int32_t> free_;  // a min-heap, so that low blocks are reused and high ones stay uncommitted
+};
+
+/// The blocks of one sequence, given back when it ends.
+class CachedSequence {
+ public:
+  explicit CachedSequence(LatentCache& cache) : cache_(&cache) {}
+  ~CachedSequence() { cache_->give_back(blocks_); }
+  CachedSequence(const CachedSequence&) = delete;
+  CachedSequence& operator=(const CachedSequence&) = delete;
+
+  /// Takes blocks until `n_tokens` positions have room. The caller has checked that they are free.
+  void reserve(int64_t n_tokens);
+  std::span<const int32_t> blocks() const { return blocks_; }
+
+ private:
+  LatentCache* cache_;
+  std::vector<int32_t> blocks_;
+};
+
+}  // namespace fathom::engine

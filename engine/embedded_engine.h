@@ -1,0 +1,84 @@
+// EmbeddedEngine: the DeepSeek-V2 engine inside fathom.
+//
+// Requests are computed one after another inside next(): a prompt or context once, in chunks; then each
+// continuation from the shared prefix, or token after token. Prompt and scored tokens take the expanded form
+// of attention, generated tokens the absorbed form. One-token continuations are read off the context's last
+// row and never fed. Not thread-safe: one thread submits and collects; the kernels use the pool's threads.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/checkpoint.h"
+#include "engine/engine.h"
+#include "engine/rounded_weights.h"
+#include "engine/tokenizer.h"
+
+namespace fathom::engine {
+
+/// Which form of attention a token takes. kAuto goes by its role; the others force one form for all.
+enum class AttentionRule { kAuto, kExpanded, kAbsorbed };
+std::string_view attention_rule_name(AttentionRule rule);  // "auto", "expanded", "absorbed"
+
+struct EngineOptions {
+  // what results depend on (in numerics_json)
+  WeightDtype dtype = WeightDtype::kF32;
+  AttentionRule attention = AttentionRule::kAuto;
+
+  // what they do not
+  int n_threads = 0;                       ///< 0: every processor this process may use
+  std::optional<int64_t> max_tokens;       ///< longest sequence; absent: max_position_embeddings
+  std::optional<int64_t> kv_memory_bytes;  ///< latent cache; absent: half of the machine's memory
+  int64_t chunk_tokens = 2048;             ///< tokens of one forward pass of a prompt
+};
+
+/// Everything about one sequence that `fathom logprobs` prints.
+struct SequenceLogprobs {
+  std::vector<float> logprobs;   ///< [n - 1]: log p(ids[i + 1] | ids[0..i])
+  std::vector<TokenId> argmax;   ///< [n]: most likely id after ids[0..i]
+  std::vector<TokenId> top_ids;  ///< the best ids after the last, at most 20
+  std::vector<float> top_logprobs;
+  /// Per layer [n * num_experts_per_tok] expert ids, empty for dense layers; filled when asked for.
+  std::vector<std::vector<int32_t>> routes;
+};
+
+class EmbeddedEngine : public Engine {
+ public:
+  /// Throws Error{kBadInput} for a checkpoint whose tokenizer or EOS ids do not fit, Error{kUsage} for
+  /// options out of range. `tokenizer` may be null: generations then have ids but no text, and stop strings
+  /// are refused.
+  EmbeddedEngine(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<const Tokenizer> tokenizer,
+                 const EngineOptions& options);
+  ~EmbeddedEngine() override;
+
+  void submit(Request request) override;
+  std::optional<Completion> next() override;
+  int64_t max_tokens() const override;
+  std::string numerics_json() const override;
+
+  /// Scores one sequence at every position; `ids` must be answerable: see check_ids.
+  SequenceLogprobs logprobs(std::span<const TokenId> ids, bool with_routes);
+
+  /// Why a sequence of these ids and `n_new` further tokens cannot be computed, or nothing.
+  std::optional<std::string> check_ids(std::span<const TokenId> ids, int64_t n_new) const;
+
+  int n_threads() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Loads the checkpoint and its tokenizer and makes the engine.
+std::unique_ptr<EmbeddedEngine> make_embedded_engine(const std::filesystem::path& model_dir,
+                                                     const EngineOptions& options);
+std::unique_ptr<EmbeddedEngine> make_embedded_engine(std::shared_ptr<const Checkpoint> checkpoint,
+                                                     std::shared_ptr<const Tokenizer> tokenizer,
+                                                     const EngineOptions& options);
+
+}  // namespace fathom::engine

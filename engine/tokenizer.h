@@ -34,10 +34,23 @@ struct TextPart {
 /// Whether a raw prompt gets the BOS id in front.
 enum class BosRule { kCheckpoint, kOn, kOff };
 
+/// The texts of a checkpoint's tokenizer files.
+struct TokenizerFiles {
+  std::string_view tokenizer_json;
+  std::string_view tokenizer_config_json;
+  std::optional<std::string> chat_template_jinja =
+      std::nullopt;    ///< counts before the config's chat_template
+  std::string folder;  ///< prefix of file names in errors: empty, or a path with its last "/"
+};
+
 class Tokenizer {
  public:
-  /// Reads tokenizer.json and tokenizer_config.json of a checkpoint folder. Throws Error{kBadInput}.
+  /// Reads tokenizer.json, tokenizer_config.json and, if there, chat_template.jinja of a checkpoint folder.
+  /// Throws Error{kBadInput} naming the file, the key, expected and found for whatever would change ids or
+  /// text and is not understood.
   static Tokenizer load(const std::filesystem::path& model_dir);
+  /// The same of texts.
+  static Tokenizer parse(const TokenizerFiles& files);
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
@@ -54,7 +67,8 @@ class Tokenizer {
   std::string decode(std::span<const TokenId> ids, DecodeSpecial special = DecodeSpecial::kSkip) const;
 
   /// The raw bytes of one id, not necessarily whole UTF-8; empty for ids without a string (the padding rows
-  /// of the model's vocabulary, say). What lies outside the vocabulary decodes to nothing, as in the reference.
+  /// of the model's vocabulary, say). What lies outside the vocabulary decodes to nothing, as in the
+  /// reference.
   std::string_view token_bytes(TokenId id) const;
 
   /// `ids` with BOS in front when the rule says so and they do not already begin with it. Throws

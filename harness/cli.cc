@@ -18,6 +18,7 @@ void add_all_commands(CLI::App& app, CommandContext& context) {
   add_model(app, context);
   add_samples(app, context);
   add_show(app, context);
+  add_tokenize(app, context);
   add_version(app, context);
 }
 

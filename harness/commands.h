@@ -11,11 +11,12 @@ struct CommandContext {
   int exit_code = 0;
 };
 
-// One line a command, alphabetical; all_commands.cc lists them in the order of `fathom --help`.
+// One line a command, alphabetical.
 void add_list(CLI::App& app, CommandContext& context);
 void add_model(CLI::App& app, CommandContext& context);
 void add_samples(CLI::App& app, CommandContext& context);
 void add_show(CLI::App& app, CommandContext& context);
+void add_tokenize(CLI::App& app, CommandContext& context);
 void add_version(CLI::App& app, CommandContext& context);
 
 }  // namespace fathom::harness

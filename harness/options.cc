@@ -1,0 +1,61 @@
+#include "harness/options.h"
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <string>
+
+namespace fathom::harness {
+namespace {
+
+// An option whose value is one of a few words; anything else is a usage error that lists them.
+template <typename Value>
+CLI::Option* add_choice(CLI::App& command, const std::string& name, Value& value,
+                        const std::map<std::string, Value>& choices, const std::string& help) {
+  std::string words, standard;
+  for (const auto& [word, meaning] : choices) {
+    words += (words.empty() ? "" : "|") + word;
+    if (meaning == value) standard = word;
+  }
+  const auto choose = [name, &value, choices, words](const std::string& word) {
+    const auto found = choices.find(word);
+    if (found == choices.end())
+      throw CLI::ValidationError(name, "expected one of " + words + ", found " + word);
+    value = found->second;
+  };
+  return command.add_option_function<std::string>(name, choose, help)
+      ->option_text(words + " (" + standard + ")");
+}
+
+}  // namespace
+
+CLI::Option* add_model_option(CLI::App& command, std::string& model_dir) {
+  return command.add_option("--model", model_dir, "checkpoint folder in Hugging Face layout")
+      ->required()
+      ->option_text("DIR");
+}
+
+void add_json_lines_options(CLI::App& command, std::string& input, std::string& output) {
+  command.add_option("--input", input, "JSON Lines to read; - is standard input")
+      ->required()
+      ->option_text("FILE");
+  command.add_option("--output", output, "JSON Lines to write; - is standard output")
+      ->required()
+      ->option_text("FILE");
+}
+
+CLI::Option* add_bos_option(CLI::App& command, engine::BosRule& rule) {
+  return add_choice(command, "--bos", rule,
+                    {{"on", engine::BosRule::kOn},
+                     {"off", engine::BosRule::kOff},
+                     {"checkpoint", engine::BosRule::kCheckpoint}},
+                    "put the BOS token in front of each text; checkpoint: as tokenizer_config.json says");
+}
+
+CLI::Option* add_special_tokens_option(CLI::App& command, engine::SpecialTokens& special) {
+  return add_choice(command, "--special-tokens", special,
+                    {{"parse", engine::SpecialTokens::kParse}, {"text", engine::SpecialTokens::kText}},
+                    "what special tokens written in a text become: parse: their ids, as in the reference; "
+                    "text: ordinary text");
+}
+
+}  // namespace fathom::harness

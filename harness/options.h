@@ -1,0 +1,27 @@
+// Options that several commands share: one spelling, one help text, one set of accepted values.
+#pragma once
+
+#include <string>
+
+#include "engine/tokenizer.h"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace fathom::harness {
+
+/// --model DIR, required.
+CLI::Option* add_model_option(CLI::App& command, std::string& model_dir);
+
+/// --input FILE and --output FILE, required; "-" is standard input or output.
+void add_json_lines_options(CLI::App& command, std::string& input, std::string& output);
+
+/// --bos on|off|checkpoint
+CLI::Option* add_bos_option(CLI::App& command, engine::BosRule& rule);
+
+/// --special-tokens parse|text
+CLI::Option* add_special_tokens_option(CLI::App& command, engine::SpecialTokens& special);
+
+}  // namespace fathom::harness

@@ -74,8 +74,7 @@ std::string rate(int64_t count, int64_t total) {
 
 // {"error": 2, "tie": 40, ...} over the given tasks; conditions that no sample has are left out.
 std::vector<std::pair<std::string, int64_t>> conditions(const results::TaskRates& rates) {
-  std::vector<std::pair<std::string, int64_t>> all = {{"error", rates.n_errors},
-                                                      {"no_answer", rates.n_no_answer}};
+  std::vector<std::pair<std::string, int64_t>> all = {{"error", rates.n_errors}, {"reused", rates.n_reused}};
   for (size_t bit = 0; bit < rates.n_flagged.size(); ++bit) {
     for (const std::string& name : scorers::flag_names(uint32_t{1} << bit))
       all.emplace_back(name, rates.n_flagged[bit]);

@@ -22,8 +22,8 @@ class HashCache {
   std::optional<Sha256Digest> find(const std::string& absolute_path, const WeightFile& file) const;
 
   /// Remembers a hash and writes the cache file. A file that changed less than two seconds before its reading
-  /// began is not remembered: another change might have left the same mtime. A cache that cannot be written is
-  /// no error.
+  /// began is not remembered: another change might have left the same mtime. A cache that cannot be written
+  /// is no error.
   void add(const std::string& absolute_path, const WeightFile& file, const Sha256Digest& sha256,
            int64_t reading_began_us);
 

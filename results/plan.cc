@@ -41,6 +41,17 @@ std::string canonical_json(const std::string& text, const std::string& what) {
   return parse(text, what).dump();
 }
 
+std::string weights_json(const std::vector<WeightFile>& weights) {
+  json files = json::array();
+  for (const WeightFile& file : weights) {
+    files.push_back({{"path", file.path},
+                     {"size_bytes", file.size_bytes},
+                     {"mtime_ns", file.mtime_ns},
+                     {"inode", file.inode}});
+  }
+  return files.dump();
+}
+
 std::string canonical_plan(const RunRecord& run) {
   json plan = {{"bos", run.bos},
                {"tokenizer", to_hex(run.tokenizer.sha256)},

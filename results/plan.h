@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "results/records.h"
 
@@ -13,6 +14,9 @@ namespace fathom::results {
 
 /// Sorted keys, no spaces. Throws Error{kBadInput} when one of the record's JSON texts is none.
 std::string canonical_plan(const RunRecord& run);
+
+/// The files as found, for the store: [{"inode", "mtime_ns", "path", "size_bytes"}].
+std::string weights_json(const std::vector<WeightFile>& weights);
 
 /// `text` parsed and written again with sorted keys and no spaces; `what` names it in the error.
 std::string canonical_json(const std::string& text, const std::string& what);

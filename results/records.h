@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/sha256.h"
+#include "results/latency_histogram.h"
 
 namespace fathom::results {
 
@@ -42,6 +43,7 @@ struct CheckpointRecord {
   int64_t max_tokens = 0;
   std::string config_json;
   std::vector<WeightFile> weights;  ///< config.json among them; hashed while the run goes on
+  std::vector<FileIdentity> files;  ///< their content, where it is known before the run; else empty
 };
 
 struct TokenizerRecord {
@@ -189,6 +191,26 @@ struct SampleRecord {
   std::optional<int64_t> queue_us;
   std::optional<int64_t> first_token_us;
   std::optional<int64_t> total_us;
+};
+
+/// What happened in one second or more of a run: counts since the tick before, states at its end.
+struct PerfTick {
+  int64_t rank = 0;
+  int64_t t_us = 0;  ///< Unix time at the end of the interval
+  int64_t dt_us = 0;
+  int64_t n_samples = 0;       ///< finished
+  int64_t prefill_tokens = 0;  ///< computed, cache hits excluded
+  int64_t decode_tokens = 0;
+  int64_t cached_tokens = 0;  ///< prompt tokens taken from the prefix cache
+  int64_t n_running = 0;      ///< requests
+  int64_t n_waiting = 0;
+  std::optional<int64_t> blocks_used;  ///< of the latent cache
+  std::optional<int64_t> blocks_total;
+  LatencyHistogram first_token;  ///< of requests that got their first token, from submission
+  LatencyHistogram inter_token;  ///< gaps between generated tokens
+  int64_t rss_bytes = 0;
+  std::optional<int64_t> device_bytes;
+  int64_t cpu_us = 0;  ///< CPU time of the process, all threads
 };
 
 enum class RunStatus { kRunning, kInterrupted, kComplete, kFailed };

@@ -84,9 +84,8 @@ RunInfo run_info(const Database& database, int64_t run_id) {
                      " ORDER BY rt.position",
                      run_id);
   Statement counts = database.prepare(
-      "SELECT (SELECT ifnull(sum(n_docs * n_reps), 0) FROM run_task WHERE run_id = ?1), count(*),"
-      "  ifnull(sum(status <> 0), 0) FROM sample WHERE run_task_id IN"
-      "  (SELECT run_task_id FROM run_task WHERE run_id = ?1)");
+      "SELECT ifnull(sum(n_docs * n_reps), 0), ifnull(sum(n_stored), 0), ifnull(sum(n_errors), 0)"
+      " FROM run_task WHERE run_id = ?");
   FATHOM_CHECK(counts.query(run_id).step());
   info.n_planned = counts.integer(0);
   info.n_stored = counts.integer(1);
@@ -103,11 +102,10 @@ std::vector<RunInfo> list_runs(const Database& database) {
 
 std::vector<TaskRates> task_rates(const Database& database, int64_t run_id) {
   Statement rows = database.prepare(
-      "SELECT rt.position, t.name, s.flags, s.status, ifnull(c.outcome, 0) FROM run_task rt"
-      " JOIN task t USING(task_id) JOIN sample s USING(run_task_id)"
-      " LEFT JOIN scoring g ON g.run_task_id = rt.run_task_id AND g.headline = 1"
-      " LEFT JOIN score c ON c.scoring_id = g.scoring_id AND c.sample_id = s.sample_id"
-      " WHERE rt.run_id = ? ORDER BY rt.position");
+      "SELECT rt.position, t.name, s.flags, count(*), sum(s.status <> 0), count(s.reused_from) FROM run_task "
+      "rt"
+      " JOIN task t USING(task_id) JOIN sample s USING(run_task_id) WHERE rt.run_id = ?"
+      " GROUP BY rt.position, s.flags ORDER BY rt.position");
   std::vector<TaskRates> all;
   int64_t position = -1;
   rows.query(run_id);
@@ -117,11 +115,12 @@ std::vector<TaskRates> task_rates(const Database& database, int64_t run_id) {
       all.push_back({.task = rows.text(1), .n_flagged = std::vector<int64_t>(kFlagBits)});
     }
     TaskRates& rates = all.back();
-    ++rates.n_samples;
-    rates.n_errors += rows.integer(3) != 0;
-    rates.n_no_answer += rows.integer(4) == static_cast<int>(ScoreOutcome::kNoAnswer);
-    for (int bit = 0; bit < kFlagBits; ++bit)
-      rates.n_flagged[static_cast<size_t>(bit)] += rows.integer(2) >> bit & 1;
+    rates.n_samples += rows.integer(3);
+    rates.n_errors += rows.integer(4);
+    rates.n_reused += rows.integer(5);
+    for (int bit = 0; bit < kFlagBits; ++bit) {
+      if (rows.integer(2) >> bit & 1) rates.n_flagged[static_cast<size_t>(bit)] += rows.integer(3);
+    }
   }
   return all;
 }

@@ -48,7 +48,7 @@ struct TaskRates {
   std::string task;
   int64_t n_samples = 0;
   int64_t n_errors = 0;
-  int64_t n_no_answer = 0;         ///< by the headline scoring
+  int64_t n_reused = 0;            ///< computed by another run
   std::vector<int64_t> n_flagged;  ///< by bit
 };
 std::vector<TaskRates> task_rates(const Database& database, int64_t run_id);

@@ -57,7 +57,8 @@ SampleWriter::SampleWriter(Database& db)
                                 " VALUES(?, ?, ?, ?, ?) RETURNING prompt_id")),
       select_prompt_(db.prepare("SELECT prompt_id FROM prompt WHERE ids_sha256 = ? AND text_sha256 = ?")),
       delete_error_(
-          db.prepare("DELETE FROM sample WHERE run_task_id = ? AND doc_id = ? AND rep = ? AND status <> 0")),
+          db.prepare("DELETE FROM sample WHERE run_task_id = ? AND doc_id = ? AND rep = ? AND status <> 0"
+                     " RETURNING 1")),
       insert_sample_(db.prepare(
           "INSERT INTO sample(run_task_id, doc_id, rep, attempt, prompt_id, status, finish, flags, n_prompt,"
           "  n_cached, n_truncated, n_output, gold, queue_us, first_token_us, total_us, done_us)"
@@ -71,20 +72,24 @@ SampleWriter::SampleWriter(Database& db)
           "INSERT INTO sandbox_verdict(sample_id, execution, verdict, detail, signal, wall_us, cpu_us,"
           "  peak_rss_bytes, policy_sha256) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)")) {}
 
-void SampleWriter::write(const WrittenTask& task, int64_t attempt, const SampleRecord& sample) {
+CountChange SampleWriter::write(const WrittenTask& task, int64_t attempt, const SampleRecord& sample) {
   FATHOM_CHECK(sample.doc < task.doc_ids.size(), "document {} of {}", sample.doc, task.doc_ids.size());
   FATHOM_CHECK(sample.rep >= 0 && sample.rep < task.n_reps, "repeat {} of {}", sample.rep, task.n_reps);
   const int64_t doc_id = task.doc_ids[sample.doc];
-  delete_error_.run(task.run_task_id, doc_id, sample.rep);
+  CountChange change;
+  if (delete_error_.find_integer(task.run_task_id, doc_id, sample.rep)) change = {-1, -1};
   const std::optional<int64_t> sample_id = insert_sample_.find_integer(
       task.run_task_id, doc_id, sample.rep, attempt, prompt_id(sample.prompt),
       static_cast<int>(sample.status), static_cast<int>(sample.finish), sample.flags, sample.n_prompt,
       sample.n_cached, sample.n_truncated, sample.output_ids.size(), sample.gold, sample.queue_us,
       sample.first_token_us, sample.total_us, unix_time_us());
-  if (!sample_id) return;  // already stored
+  if (!sample_id) return change;  // already stored
   write_io(*sample_id, sample);
   write_scores(task, *sample_id, sample);
   write_verdicts(*sample_id, sample);
+  change.n_stored += 1;
+  change.n_errors += sample.status == SampleStatus::kError ? 1 : 0;
+  return change;
 }
 
 int64_t SampleWriter::prompt_id(const PromptRecord& prompt) {

@@ -19,13 +19,19 @@ struct WrittenTask {
   std::vector<ScoringRecord> scorings;
 };
 
+/// By how much the counters of a task grow.
+struct CountChange {
+  int64_t n_stored = 0;
+  int64_t n_errors = 0;
+};
+
 class SampleWriter {
  public:
   explicit SampleWriter(Database& database);
 
   /// Inserts the sample with everything that belongs to it, unless it is there already; an error that is
-  /// there gives way. Inside a transaction of the caller.
-  void write(const WrittenTask& task, int64_t attempt, const SampleRecord& sample);
+  /// there gives way. Inside a transaction of the caller, who keeps the counters.
+  CountChange write(const WrittenTask& task, int64_t attempt, const SampleRecord& sample);
 
  private:
   int64_t prompt_id(const PromptRecord& prompt);

@@ -1,4 +1,4 @@
--- fathom results database, schema version 1. Needs SQLite >= 3.37 (STRICT tables).
+-- fathom results database, schema version 2. Needs SQLite >= 3.37 (STRICT tables).
 -- Times are Unix microseconds, UTC; hashes are SHA-256 as 32 bytes; JSON is canonical text (sorted keys).
 -- docs/results.md explains the tables; a change here is a migration with a fixture of the version before.
 
@@ -148,6 +148,8 @@ CREATE TABLE run_task(
   n_docs INTEGER NOT NULL,          -- planned: the first n_docs rows of the data set
   n_reps INTEGER NOT NULL,
   groups TEXT NOT NULL CHECK(json_valid(groups)),  -- names of the groups that this task counts into
+  n_stored INTEGER NOT NULL DEFAULT 0,  -- samples in the store, kept up to date by every commit
+  n_errors INTEGER NOT NULL DEFAULT 0,  -- of those, without an answer
   UNIQUE(run_id, position)
 ) STRICT;
 CREATE INDEX run_task_by_task ON run_task(task_id, run_id);
@@ -171,6 +173,7 @@ CREATE TABLE sample(
   gold INTEGER,                     -- index of the right choice; NULL where there are no choices
   queue_us INTEGER, first_token_us INTEGER, total_us INTEGER,
   done_us INTEGER NOT NULL,
+  reused_from INTEGER,              -- run that computed it, when it was not this one
   UNIQUE(run_task_id, doc_id, rep)
 ) STRICT;
 
@@ -249,3 +252,47 @@ CREATE TABLE metric(                -- computed from score rows alone; can be re
   UNIQUE(run_id, scope, name, filter, estimator)
 ) STRICT;
 CREATE INDEX metric_board ON metric(scope, name, filter, estimator);
+
+-- Judging -------------------------------------------------------------------------------------------------------
+
+CREATE TABLE baseline(              -- `fathom baseline set NAME RUN`
+  name TEXT PRIMARY KEY,
+  run_id INTEGER NOT NULL REFERENCES run,
+  set_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE policy(                -- every policy that a gate has applied
+  policy_sha256 BLOB PRIMARY KEY CHECK(length(policy_sha256) = 32),
+  content TEXT NOT NULL CHECK(json_valid(content))
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE verdict(               -- what `fathom gate` said
+  verdict_id INTEGER PRIMARY KEY,
+  base_run_id INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
+  cand_run_id INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
+  policy_sha256 BLOB NOT NULL REFERENCES policy,
+  verdict TEXT NOT NULL CHECK(verdict IN ('pass', 'regressed', 'inconclusive', 'not_comparable', 'incomplete')),
+  report TEXT NOT NULL CHECK(json_valid(report)),
+  created_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX verdict_by_run ON verdict(cand_run_id);
+
+-- Throughput ------------------------------------------------------------------------------------------------------
+
+CREATE TABLE perf_tick(             -- at most one a second; counts since the tick before
+  run_id INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
+  rank INTEGER NOT NULL,
+  t_us INTEGER NOT NULL,            -- end of the interval
+  dt_us INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  n_samples INTEGER NOT NULL,       -- finished
+  prefill_tokens INTEGER NOT NULL,  -- computed, cache hits excluded
+  decode_tokens INTEGER NOT NULL,
+  cached_tokens INTEGER NOT NULL,   -- prompt tokens taken from the prefix cache
+  n_running INTEGER NOT NULL, n_waiting INTEGER NOT NULL,       -- requests, at the end of the interval
+  blocks_used INTEGER, blocks_total INTEGER,                    -- of the latent cache
+  first_token_us BLOB, inter_token_us BLOB,                     -- histograms: results/latency_histogram.h
+  rss_bytes INTEGER NOT NULL, device_bytes INTEGER,
+  cpu_us INTEGER NOT NULL,          -- of the process
+  PRIMARY KEY(run_id, rank, t_us)
+) STRICT, WITHOUT ROWID;

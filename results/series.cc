@@ -104,7 +104,8 @@ std::vector<Series> load_series(const Database& database, int64_t run_id) {
     for (size_t i = 0; i < scoring.pass_k.size(); ++i) {
       Series series = with_values(scoring.series, items, scoring.pass_k[i]);
       // A sample of pass@1 is one answer; any k follows from how many of a document's answers passed.
-      series.name = fmt::format("{}@{}", scoring.metric.substr(0, scoring.metric.find('@')), scoring.pass_k[i]);
+      series.name =
+          fmt::format("{}@{}", scoring.metric.substr(0, scoring.metric.find('@')), scoring.pass_k[i]);
       series.headline = series.headline && i == 0;
       all.push_back(std::move(series));
     }

@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "results/aggregate.h"
 #include "results/identity_rows.h"
 #include "results/plan.h"
+#include "results/resume.h"
+#include "results/reuse.h"
 #include "results/sample_writer.h"
 #include "results/schema.h"
 #include "results/writer_lock.h"
@@ -30,17 +33,6 @@ std::string new_uuid() {
     uuid += fmt::format("{:02x}", bytes[i]);
   }
   return uuid;
-}
-
-std::string weights_json(const std::vector<WeightFile>& weights) {
-  auto files = nlohmann::json::array();
-  for (const WeightFile& file : weights) {
-    files.push_back({{"path", file.path},
-                     {"size_bytes", file.size_bytes},
-                     {"mtime_ns", file.mtime_ns},
-                     {"inode", file.inode}});
-  }
-  return files.dump();
 }
 
 std::string params_json(const ScoringRecord& scoring) {
@@ -103,6 +95,71 @@ void insert_attempt(Database& database, const RunRecord& run, int64_t run_id, in
            run.n_threads, run.device, now, now);
 }
 
+// The scorings of a stored task in the order of the record; each must be there under its version.
+std::vector<int64_t> find_scorings(Database& database, const TaskRecord& task, int64_t run_task_id,
+                                   int64_t run_id) {
+  Statement find = database.prepare(
+      "SELECT scoring_id FROM scoring WHERE run_task_id = ? AND metric = ? AND filter = ? AND scorer_version "
+      "= ?");
+  std::vector<int64_t> ids;
+  for (const ScoringRecord& scoring : task.scorings) {
+    const std::optional<int64_t> id =
+        find.find_integer(run_task_id, scoring.metric, scoring.filter, scoring.scorer_version);
+    if (!id) {
+      bad_input(database.path().string(),
+                "run {} of {} was not judged by version {} of scorer {} ({}), which this fathom has; bring "
+                "it up to "
+                "date with `fathom rescore {}`, or begin a new run with --fresh",
+                run_id, task.name, scoring.scorer_version, scoring.metric, scoring.filter, run_id);
+    }
+    ids.push_back(*id);
+  }
+  return ids;
+}
+
+WrittenTask find_task(Database& database, const TaskRecord& task, int64_t run_id, size_t position) {
+  const std::optional<int64_t> run_task_id =
+      database.prepare("SELECT run_task_id FROM run_task WHERE run_id = ? AND position = ?")
+          .find_integer(run_id, position);
+  FATHOM_CHECK(run_task_id, "task {} of run {}", position, run_id);
+  return {.run_task_id = *run_task_id,
+          .name = task.name,
+          .n_reps = task.n_reps,
+          .doc_ids = doc_rows(database, task.docs, dataset_row(database, task.dataset)),
+          .scoring_ids = find_scorings(database, task, *run_task_id, run_id),
+          .scorings = task.scorings};
+}
+
+// The answered samples of a task, and how many of them other runs computed.
+void find_stored(Database& database, const WrittenTask& task, size_t position, StartedRun& started) {
+  std::unordered_map<int64_t, size_t> position_of_doc;
+  for (size_t i = 0; i < task.doc_ids.size(); ++i) position_of_doc[task.doc_ids[i]] = i;
+  Statement rows = database.prepare(
+      "SELECT doc_id, rep, reused_from IS NOT NULL FROM sample WHERE run_task_id = ? AND status = 0");
+  rows.query(task.run_task_id);
+  while (rows.step()) {
+    const auto doc = position_of_doc.find(rows.integer(0));
+    FATHOM_CHECK(doc != position_of_doc.end(), "task {} holds a document outside its plan", task.name);
+    started.stored.push_back({.task = position, .doc = doc->second, .rep = rows.integer(1)});
+    started.n_reused += rows.integer(2);
+  }
+}
+
+void add_counts(Database& database, int64_t run_task_id, const CountChange& change) {
+  if (change.n_stored == 0 && change.n_errors == 0) return;
+  database
+      .prepare(
+          "UPDATE run_task SET n_stored = n_stored + ?2, n_errors = n_errors + ?3 WHERE run_task_id = ?1")
+      .run(run_task_id, change.n_stored, change.n_errors);
+}
+
+void insert_tick(Statement& insert, int64_t run_id, int64_t attempt, const PerfTick& t) {
+  insert.run(run_id, t.rank, t.t_us, t.dt_us, attempt, t.n_samples, t.prefill_tokens, t.decode_tokens,
+             t.cached_tokens, t.n_running, t.n_waiting, t.blocks_used, t.blocks_total,
+             Bytes(t.first_token.encode()), Bytes(t.inter_token.encode()), t.rss_bytes, t.device_bytes,
+             t.cpu_us);
+}
+
 }  // namespace
 
 // The run that the writer works on.
@@ -115,6 +172,7 @@ struct Store::ActiveRun {
   CheckpointRecord checkpoint;
   std::vector<WrittenTask> tasks;
   SampleWriter writer;
+  std::vector<PerfTick> ticks;  // not stored yet
 };
 
 Store::Store(std::unique_ptr<WriterLock> lock, Database database)
@@ -122,9 +180,13 @@ Store::Store(std::unique_ptr<WriterLock> lock, Database database)
 Store::~Store() = default;
 Store::Store(Store&&) noexcept = default;
 
-Store Store::open_for_writing(const std::filesystem::path& path, const std::string& app_version) {
+Store Store::open_for_writing(const std::filesystem::path& path, const std::string& app_version,
+                              FileSystemProbe probe) {
   auto lock = std::make_unique<WriterLock>(path);
-  return {std::move(lock), results::open_for_writing(path, app_version)};
+  Store store(std::move(lock), results::open_for_writing(path, app_version, probe));
+  store.database_->execute(
+      "UPDATE run SET status = 'interrupted', why = 'its process was killed' WHERE status = 'running'");
+  return store;
 }
 
 Store::ActiveRun& Store::active() {
@@ -136,7 +198,20 @@ Database& Store::database() {
   return *database_;
 }
 
-StartedRun Store::begin_run(const RunRecord& run) {
+bool Store::needs_hashes(const RunRecord& run) const {
+  return run.checkpoint.files.empty() && decide_resume(*database_, run).needs_hashes;
+}
+
+StartedRun Store::begin_run(const RunRecord& run, Start start) {
+  ResumeDecision decision;
+  if (start == Start::kResume) decision = decide_resume(*database_, run);
+  StartedRun started =
+      decision.run_id ? continue_run(run, *decision.run_id, decision.complete) : new_run(run, start);
+  if (!started.complete && !run.checkpoint.files.empty()) set_checkpoint_files(run.checkpoint.files);
+  return started;
+}
+
+StartedRun Store::new_run(const RunRecord& run, Start start) {
   StartedRun started{.uuid = new_uuid()};
   auto active = std::make_unique<ActiveRun>(*database_, run.checkpoint);
   Transaction transaction(*database_);
@@ -147,6 +222,45 @@ StartedRun Store::begin_run(const RunRecord& run) {
   for (size_t i = 0; i < run.tasks.size(); ++i) {
     active->tasks.push_back(insert_task(*database_, run.tasks[i], started.run_id, i));
   }
+  if (start == Start::kResume) reuse_equal_samples(run, *active, started);
+  transaction.commit();
+  run_ = std::move(active);
+  return started;
+}
+
+void Store::reuse_equal_samples(const RunRecord& run, const ActiveRun& active, StartedRun& started) {
+  for (int64_t source : runs_with_same_context(*database_, run, started.run_id)) {
+    for (size_t i = 0; i < active.tasks.size(); ++i) {
+      const WrittenTask& task = active.tasks[i];
+      const auto copied = reuse_samples(*database_, task, active.attempt, source);
+      add_counts(*database_, task.run_task_id, {.n_stored = static_cast<int64_t>(copied.size())});
+      for (const auto& [doc, rep] : copied) started.stored.push_back({.task = i, .doc = doc, .rep = rep});
+    }
+  }
+  started.n_reused = static_cast<int64_t>(started.stored.size());
+}
+
+StartedRun Store::continue_run(const RunRecord& run, int64_t run_id, bool complete) {
+  StartedRun started{.run_id = run_id, .resumed = true, .complete = complete};
+  Statement row = database_->prepare(
+      "SELECT run_uuid, (SELECT max(attempt) FROM run_attempt a WHERE a.run_id = r.run_id) FROM run r WHERE "
+      "run_id = ?");
+  FATHOM_CHECK(row.query(run_id).step(), "run {}", run_id);
+  started.uuid = row.text(0);
+  started.attempt = row.integer(1) + (complete ? 0 : 1);
+  if (complete) return started;
+
+  auto active = std::make_unique<ActiveRun>(*database_, run.checkpoint);
+  active->run_id = run_id;
+  active->attempt = started.attempt;
+  Transaction transaction(*database_);
+  insert_attempt(*database_, run, run_id, started.attempt);
+  database_->prepare("UPDATE run SET status = 'running', why = NULL, finished_us = NULL WHERE run_id = ?")
+      .run(run_id);
+  for (size_t i = 0; i < run.tasks.size(); ++i) {
+    active->tasks.push_back(find_task(*database_, run.tasks[i], run_id, i));
+    find_stored(*database_, active->tasks[i], i, started);
+  }
   transaction.commit();
   run_ = std::move(active);
   return started;
@@ -154,14 +268,32 @@ StartedRun Store::begin_run(const RunRecord& run) {
 
 void Store::commit_samples(std::span<const SampleRecord> samples) {
   ActiveRun& run = active();
+  std::vector<CountChange> changes(run.tasks.size());
   Transaction transaction(*database_);
   for (const SampleRecord& sample : samples) {
     FATHOM_CHECK(sample.task < run.tasks.size(), "task {} of {}", sample.task, run.tasks.size());
-    run.writer.write(run.tasks[sample.task], run.attempt, sample);
+    const CountChange change = run.writer.write(run.tasks[sample.task], run.attempt, sample);
+    changes[sample.task].n_stored += change.n_stored;
+    changes[sample.task].n_errors += change.n_errors;
   }
+  for (size_t i = 0; i < changes.size(); ++i) add_counts(*database_, run.tasks[i].run_task_id, changes[i]);
+  store_ticks();
   database_->prepare("UPDATE run_attempt SET last_commit_us = ?3 WHERE run_id = ?1 AND attempt = ?2")
       .run(run.run_id, run.attempt, unix_time_us());
   transaction.commit();
+  run.ticks.clear();
+}
+
+void Store::add_tick(const PerfTick& tick) {
+  active().ticks.push_back(tick);
+}
+
+void Store::store_ticks() {
+  const ActiveRun& run = active();
+  Statement insert = database_->prepare(
+      "INSERT INTO perf_tick VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO "
+      "NOTHING");
+  for (const PerfTick& tick : run.ticks) insert_tick(insert, run.run_id, run.attempt, tick);
 }
 
 void Store::add_sandbox_policy(const Sha256Digest& sha256, const std::string& level,
@@ -187,6 +319,16 @@ void Store::set_checkpoint_files(std::vector<FileIdentity> files) {
   }
   Transaction transaction(*database_);
   const int64_t checkpoint_id = checkpoint_row(*database_, run.checkpoint, files);
+  const std::optional<int64_t> before =
+      database_->prepare("SELECT checkpoint_id FROM run WHERE run_id = ? AND checkpoint_id IS NOT NULL")
+          .find_integer(run.run_id);
+  if (before && *before != checkpoint_id) {
+    bad_input(
+        run.checkpoint.path,
+        "the tensor files have another content than when run {} began, though size and time are the same; "
+        "begin a new run with --fresh",
+        run.run_id);
+  }
   database_->prepare("UPDATE run SET checkpoint_id = ? WHERE run_id = ?").run(checkpoint_id, run.run_id);
   transaction.commit();
 }
@@ -200,6 +342,7 @@ void Store::finish_run(RunStatus status, const std::string& why) {
         fmt::format("SELECT checkpoint_id IS NOT NULL FROM run WHERE run_id = {}", run.run_id));
     FATHOM_CHECK(named == 1, "set_checkpoint_files comes before a run can be complete");
   }
+  store_ticks();
   store_metrics(*database_, run.run_id);
   const int64_t now = unix_time_us();
   database_->prepare("UPDATE run SET status = ?, why = ?, finished_us = ? WHERE run_id = ?")

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "results/file_system.h"
 #include "results/records.h"
 #include "results/sqlite.h"
 
@@ -24,32 +25,55 @@ struct SamplePlace {
   int64_t rep = 0;
 };
 
+/// What a plan may take from the store.
+enum class Start {
+  kResume,  ///< continue an unfinished run of the plan, show a finished one, reuse equal samples of other
+            ///< runs
+  kFresh,   ///< a new run that computes everything
+};
+
 struct StartedRun {
   int64_t run_id = 0;
   std::string uuid;
   int64_t attempt = 1;
+  bool resumed = false;  ///< the run was there before
+  bool complete =
+      false;  ///< and nothing is left to compute: no attempt was begun, only the stored run remains to show
   std::vector<SamplePlace> stored;  ///< samples that need no computing
+  int64_t n_reused = 0;             ///< of those, copied from other runs now or earlier
 };
 
 class WriterLock;
 
 class Store {
  public:
-  /// Opens or creates the file, taking the lock. `app_version` is recorded when the schema is written. Throws
-  /// Error{kBadInput}: a second writer, a read-only file, another program's file, a newer schema.
-  static Store open_for_writing(const std::filesystem::path& path, const std::string& app_version);
+  /// Opens or creates the file, taking the lock. `app_version` is recorded when the schema is written. A run
+  /// that is still marked as running was killed, since nobody else can be writing; it is marked as
+  /// interrupted. Throws Error{kBadInput}: a second writer, a read-only file, another program's file, a newer
+  /// schema.
+  static Store open_for_writing(const std::filesystem::path& path, const std::string& app_version,
+                                FileSystemProbe probe = &probe_file_system);
   ~Store();
   Store(Store&&) noexcept;
   Store& operator=(Store&&) = delete;
 
-  /// Stores identities, plan and first attempt in one transaction; nothing is computed before this returns.
-  /// Samples and the functions below then refer to this run.
-  StartedRun begin_run(const RunRecord& run);
+  /// True when a stored run has this plan and its weights may be these: begin_run can only tell once
+  /// CheckpointRecord::files is filled.
+  bool needs_hashes(const RunRecord& run) const;
+
+  /// Finds the run that the plan continues or makes a new one, with identities, plan and attempt in one
+  /// transaction; nothing is computed before this returns. Samples and the functions below then refer to this
+  /// run. Throws Error{kUsage} as decide_resume does, and Error{kBadInput} when the run to continue was
+  /// judged by scorers of another version.
+  StartedRun begin_run(const RunRecord& run, Start start = Start::kResume);
 
   /// Stores the samples in one transaction. A sample that is already there stays as it is, unless it was an
   /// error: that one is replaced. Scores of every scoring of the task must be present unless the sample is an
   /// error.
   void commit_samples(std::span<const SampleRecord> samples);
+
+  /// Keeps the tick until the next commit_samples or finish_run stores it.
+  void add_tick(const PerfTick& tick);
 
   /// A policy that later verdicts refer to by hash.
   void add_sandbox_policy(const Sha256Digest& sha256, const std::string& level,
@@ -69,6 +93,10 @@ class Store {
   struct ActiveRun;
   Store(std::unique_ptr<WriterLock> lock, Database database);
   ActiveRun& active();
+  StartedRun new_run(const RunRecord& run, Start start);
+  StartedRun continue_run(const RunRecord& run, int64_t run_id, bool complete);
+  void reuse_equal_samples(const RunRecord& run, const ActiveRun& active, StartedRun& started);
+  void store_ticks();
 
   std::unique_ptr<WriterLock> lock_;
   std::unique_ptr<Database> database_;

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <string>
+#include <thread>
 
 #include "base/error.h"
 
@@ -22,10 +24,33 @@ std::string holder(int fd) {
   return text.empty() ? "another process" : text;
 }
 
+// A reader on a network file system looks at the lock for an instant (is_held); that is no writer.
+bool lock_soon(int fd) {
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  errno = EWOULDBLOCK;
+  return false;
+}
+
+std::string lock_path(const std::filesystem::path& database) {
+  return database.string() + ".lock";
+}
+
 }  // namespace
 
+bool WriterLock::is_held(const std::filesystem::path& database) {
+  const int fd = ::open(lock_path(database).c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool held = ::flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(fd);
+  return held;
+}
+
 WriterLock::WriterLock(const std::filesystem::path& database) {
-  const std::string path = database.string() + ".lock";
+  const std::string path = lock_path(database);
   fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (fd_ < 0) {
     bad_input(database.string(),
@@ -33,7 +58,7 @@ WriterLock::WriterLock(const std::filesystem::path& database) {
               "writable, or choose another --db",
               path, std::strerror(errno));
   }
-  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+  if (!lock_soon(fd_)) {
     const int reason = errno;
     const std::string who = holder(fd_);
     ::close(fd_);

@@ -14,6 +14,8 @@ class WriterLock {
   /// Throws Error{kBadInput} naming the process that holds the lock, or why the lock file cannot be made.
   explicit WriterLock(const std::filesystem::path& database);
   ~WriterLock();
+  /// True while some process is the writer.
+  static bool is_held(const std::filesystem::path& database);
   WriterLock(const WriterLock&) = delete;
   WriterLock& operator=(const WriterLock&) = delete;
 

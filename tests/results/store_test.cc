@@ -40,7 +40,7 @@ class StoreTest : public ::testing::Test {
 
   int64_t store_whole_run(const RunRecord& run) {
     Store store = open();
-    const StartedRun started = store.begin_run(run);
+    const StartedRun started = store.begin_run(run, Start::kFresh);
     store.commit_samples(example_samples(run));
     store.set_checkpoint_files(example_files());
     store.finish_run(RunStatus::kComplete);
@@ -199,7 +199,7 @@ TEST_F(StoreTest, ListsRunsNewestFirst) {
   store_whole_run(example_run());
   {
     Store store = open();
-    store.begin_run(example_run());
+    store.begin_run(example_run(), Start::kFresh);
     store.finish_run(RunStatus::kInterrupted, "SIGINT");
   }
   const Database database = open_for_reading(path_);

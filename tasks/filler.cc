@@ -89,7 +89,9 @@ constexpr std::string_view kOpinions[] = {"patience matters more than strength",
 // A stream of choices for one paragraph: SplitMix64 (Steele, Lea and Flood 2014).
 class Choices {
  public:
-  explicit Choices(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u) {}
+  // The seed is mixed first: a step of the stream adds a constant, and paragraphs whose states lay a few
+  // steps apart would tell the same sentences.
+  explicit Choices(uint64_t seed) : state_(mixed(seed * 0xd1342543de82ef95u)) {}
 
   uint64_t below(uint64_t n) { return next() % n; }
   std::string_view one_of(Words words) { return words[below(words.size())]; }
@@ -100,8 +102,9 @@ class Choices {
   }
 
  private:
-  uint64_t next() {
-    uint64_t z = state_ += 0x9e3779b97f4a7c15u;
+  uint64_t next() { return mixed(state_ += 0x9e3779b97f4a7c15u); }
+
+  static uint64_t mixed(uint64_t z) {
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);

@@ -136,6 +136,13 @@ const Task& find_task(std::string_view name) {
   return *found->second[0];
 }
 
+const Group& find_group(std::string_view name) {
+  const auto found = std::find_if(all_groups().begin(), all_groups().end(),
+                                  [name](const Group& group) { return group.name == name; });
+  FATHOM_CHECK(found != all_groups().end(), "group {}", name);
+  return *found;
+}
+
 void require_options_used(const Selection& selection, const PromptOptions& options) {
   auto any = [&](auto&& predicate) {
     return std::any_of(selection.tasks.begin(), selection.tasks.end(),

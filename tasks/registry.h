@@ -30,6 +30,9 @@ Selection select_tasks(std::span<const std::string> names);
 /// The task called `name`; lm-eval's names of the same task are accepted. Throws like select_tasks.
 const Task& find_task(std::string_view name);
 
+/// The group called `name`, which must be one.
+const Group& find_group(std::string_view name);
+
 /// Throws Error{kUsage} for an option that no task of the selection looks at.
 void require_options_used(const Selection& selection, const PromptOptions& options);
 

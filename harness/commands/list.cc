@@ -1,15 +1,18 @@
-// `fathom list runs --db FILE`.
+// `fathom list runs --db FILE` and `fathom list tasks`.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
 #include "base/json_lines.h"
+#include "base/sha256.h"
 #include "harness/commands.h"
 #include "results/runs.h"
 #include "results/schema.h"
+#include "tasks/registry.h"
 
 namespace fathom::harness {
 namespace {
@@ -67,14 +70,101 @@ void add_list_runs(CLI::App& list) {
   });
 }
 
+struct ListTasksOptions {
+  bool members = false;
+  bool json = false;
+};
+
+// What one line of the table is about: a task that stands alone, or the tasks of one group, which differ in
+// their subject only.
+struct TaskLine {
+  std::string name;
+  std::string description;
+  std::vector<const tasks::Task*> tasks;
+};
+
+std::vector<TaskLine> task_lines(const ListTasksOptions& options) {
+  std::vector<TaskLine> lines;
+  for (const tasks::Task& task : tasks::all_tasks()) {
+    if (options.members || task.group.empty()) {
+      lines.push_back({task.name, task.description, {&task}});
+    } else if (lines.empty() || lines.back().name != task.group) {
+      lines.push_back({task.group, tasks::find_group(task.group).description, {&task}});
+    } else {
+      lines.back().tasks.push_back(&task);
+    }
+  }
+  return lines;
+}
+
+// The hash of one task's prompts; of several, the hash of theirs in hexadecimal, each followed by LF.
+std::string template_hash(const TaskLine& line) {
+  if (line.tasks.size() == 1) return to_hex(tasks::template_sha256(*line.tasks[0]));
+  std::string hashes;
+  for (const tasks::Task* task : line.tasks) hashes += to_hex(tasks::template_sha256(*task)) + "\n";
+  return to_hex(sha256(hashes));
+}
+
+void print_table(const std::vector<TaskLine>& lines) {
+  constexpr size_t kHashDigits = 12;
+  size_t width = 0;
+  for (const TaskLine& line : lines) width = std::max(width, line.name.size());
+  fmt::print("{:<{}}  {:<7}  {:<8}  {:>5}  {:>5}  {:<12}  {}\n", "task", width, "version", "kind", "tasks",
+             "shots", "prompts", "what it is");
+  for (const TaskLine& line : lines) {
+    const tasks::Task& first = *line.tasks[0];
+    fmt::print("{:<{}}  {:<7}  {:<8}  {:>5}  {:>5}  {:<12}  {}\n", line.name, width, first.version,
+               tasks::task_kind_name(first.kind), line.tasks.size(), first.num_fewshot,
+               template_hash(line).substr(0, kHashDigits), line.description);
+  }
+}
+
+void print_json(const std::vector<TaskLine>& lines) {
+  JsonLinesWriter writer("-");
+  for (const TaskLine& line : lines) {
+    nlohmann::json members = nlohmann::json::array();
+    for (const tasks::Task* task : line.tasks) members.push_back(task->name);
+    const tasks::Task& first = *line.tasks[0];
+    nlohmann::json metrics = nlohmann::json::array();
+    for (const tasks::Metric& metric : first.metrics) {
+      metrics.push_back(metric.filter == "none" ? metric.name : metric.name + "," + metric.filter);
+    }
+    writer.write({{"task", line.name},
+                  {"version", first.version},
+                  {"kind", tasks::task_kind_name(first.kind)},
+                  {"description", line.description},
+                  {"members", members},
+                  {"num_fewshot", first.num_fewshot},
+                  {"dataset", first.dataset},
+                  {"metrics", metrics},
+                  {"template_sha256", template_hash(line)}});
+  }
+}
+
+void add_list_tasks(CLI::App& list) {
+  auto options = std::make_shared<ListTasksOptions>();
+  CLI::App* command =
+      list.add_subcommand("tasks",
+                          "List what can be asked: version, kind, number of few-shot examples and a "
+                          "hash of the prompts\n"
+                          "Example: fathom list tasks --members");
+  command->add_flag("--members", options->members, "Also the members of groups, the subjects of MMLU");
+  command->add_flag("--json", options->json, "One JSON object a line, with the whole hash");
+  command->callback([options] {
+    const std::vector<TaskLine> lines = task_lines(*options);
+    options->json ? print_json(lines) : print_table(lines);
+  });
+}
+
 }  // namespace
 
 void add_list(CLI::App& app, CommandContext&) {
   CLI::App* list = app.add_subcommand("list",
                                       "List what there is\n"
-                                      "Example: fathom list runs --db results.db");
+                                      "Example: fathom list tasks");
   list->require_subcommand(1);
   add_list_runs(*list);
+  add_list_tasks(*list);
 }
 
 }  // namespace fathom::harness

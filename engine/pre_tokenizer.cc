@@ -176,4 +176,8 @@ void PreTokenizer::split(std::string_view text, std::vector<uint8_t>& classes,
   Splitter(steps_, text, classes.data(), ends).cut(0, 0, text.size());
 }
 
+bool PreTokenizer::isolates_line_breaks() const {
+  return !steps_.empty() && steps_.front().cut == Cut::kEach && steps_.front().char_class == kLineBreak;
+}
+
 }  // namespace fathom::engine

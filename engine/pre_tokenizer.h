@@ -33,6 +33,9 @@ class PreTokenizer {
   /// contiguous, so that the first is [0, ends[0]), the next [ends[0], ends[1]). `classes` is scratch space.
   void split(std::string_view text, std::vector<uint8_t>& classes, std::vector<size_t>& ends) const;
 
+  /// The first step makes every CR and LF a piece of its own, so that no piece, and no token, spans one.
+  bool isolates_line_breaks() const;
+
  private:
   enum class Cut {
     kEach,           ///< every character of the class alone

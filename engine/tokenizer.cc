@@ -1,5 +1,6 @@
 #include "engine/tokenizer.h"
 
+#include <algorithm>
 #include <mutex>
 #include <unordered_map>
 #include <utility>
@@ -93,6 +94,10 @@ struct Tokenizer::Impl {
       : pre_tokenizer(std::move(json.pre_tokenizer)),
         bpe(byte_tokens(json.vocabulary, where), json.merges),
         added_tokens(json.added_tokens) {
+    splits_at_line_feeds = pre_tokenizer.isolates_line_breaks() &&
+                           std::none_of(json.added_tokens.begin(), json.added_tokens.end(), [](const AddedToken& token) {
+                             return token.content.find('\n') != std::string::npos;
+                           });
     store_token_bytes(json);
     if (json.ignore_merges) index_whole_pieces(json.vocabulary.size());
   }
@@ -160,6 +165,7 @@ struct Tokenizer::Impl {
   std::optional<TokenId> bos_id;
   std::optional<TokenId> eos_id;
   bool add_bos = false;
+  bool splits_at_line_feeds = false;
   std::optional<std::string> chat_template;
   Sha256Digest sha256;
   mutable ScratchPool scratch_pool;
@@ -263,6 +269,8 @@ bool Tokenizer::adds_bos(BosRule rule) const {
   }
   return rule == BosRule::kOn || (rule == BosRule::kCheckpoint && impl_->add_bos);
 }
+
+bool Tokenizer::splits_at_line_feeds() const { return impl_->splits_at_line_feeds; }
 
 std::optional<TokenId> Tokenizer::bos_id() const {
   return impl_->bos_id;

@@ -35,7 +35,8 @@ std::set<std::string> quoted_texts(std::string_view jinja) {
 // Words that name roles and fields, and parts of tool calls, which fathom never sends.
 bool is_structure(const std::string& text) {
   static const std::set<std::string> kNames = {"role", "content", "user", "assistant", "system"};
-  return kNames.contains(text) || text.find("tool") != std::string::npos || text.find("function") != std::string::npos;
+  return kNames.contains(text) || text.find("tool") != std::string::npos ||
+         text.find("function") != std::string::npos;
 }
 
 std::optional<ChatTemplate> family_of(std::string_view jinja) {
@@ -46,7 +47,8 @@ std::optional<ChatTemplate> family_of(std::string_view jinja) {
     if (!is_structure(text)) texts.insert(text);
     has_tools |= text.find("tool") != std::string::npos;
   }
-  if (texts == std::set<std::string>{"User: ", "\n\n", "Assistant: ", "Assistant:"}) return ChatTemplate::kClassic;
+  if (texts == std::set<std::string>{"User: ", "\n\n", "Assistant: ", "Assistant:"})
+    return ChatTemplate::kClassic;
   const std::set<std::string> markers = {std::string(kUserMarker), std::string(kAssistantMarker)};
   std::set<std::string> rest;
   for (const std::string& text : texts) {
@@ -56,7 +58,7 @@ std::optional<ChatTemplate> family_of(std::string_view jinja) {
   if (rest == std::set<std::string>{"\n\n"}) return ChatTemplate::kMarkersSpaced;
   // V2.5's template also starts with empty texts and renders tool calls, fenced as JSON.
   if (has_tools) {
-    for (const std::string& text : {"", "\n", "```", "json"}) rest.erase(text);
+    for (const char* text : {"", "\n", "```", "json"}) rest.erase(text);
   }
   rest.erase("");
   return rest.empty() ? std::optional(ChatTemplate::kMarkers) : std::nullopt;
@@ -94,7 +96,8 @@ Role parse_role(const std::string& role) {
   if (role == "system") return Role::kSystem;
   if (role == "user") return Role::kUser;
   if (role == "assistant") return Role::kAssistant;
-  throw Error(ErrorKind::kUsage, fmt::format("unknown role \"{}\"; accepted are system, user, assistant", role), "chat turn");
+  throw Error(ErrorKind::kUsage,
+              fmt::format("unknown role \"{}\"; accepted are system, user, assistant", role), "chat turn");
 }
 
 void write_classic(const ChatTurn& turn, std::string_view eos, ChatWriter& out) {
@@ -145,14 +148,17 @@ void write_system_first(std::span<const ChatTurn> turns, std::string_view separa
 ChatTemplate recognise_chat_template(std::string_view jinja) {
   if (const auto family = family_of(jinja)) return *family;
   bad_input("chat_template",
-            "unknown template (SHA-256 {}); fathom renders those of DeepSeek-V2-Chat, V2-Chat-0628, V2.5 and Coder-V2. "
+            "unknown template (SHA-256 {}); fathom renders those of DeepSeek-V2-Chat, V2-Chat-0628, V2.5 and "
+            "Coder-V2. "
             "Run without --chat, or use the checkpoint's original tokenizer files",
             to_hex(sha256(jinja)));
 }
 
-RenderedChat render_chat(const Tokenizer& tokenizer, std::span<const ChatTurn> turns, std::string_view assistant_prefix) {
+RenderedChat render_chat(const Tokenizer& tokenizer, std::span<const ChatTurn> turns,
+                         std::string_view assistant_prefix) {
   if (!tokenizer.chat_template()) {
-    bad_input("tokenizer_config.json", "has no chat_template, so prompts cannot be asked in turns; run without --chat");
+    bad_input("tokenizer_config.json",
+              "has no chat_template, so prompts cannot be asked in turns; run without --chat");
   }
   const ChatTemplate form = recognise_chat_template(*tokenizer.chat_template());
   if (!tokenizer.bos_id() || !tokenizer.eos_id()) {
@@ -163,7 +169,8 @@ RenderedChat render_chat(const Tokenizer& tokenizer, std::span<const ChatTurn> t
   out.template_text(tokenizer.token_bytes(*tokenizer.bos_id()));
   if (form == ChatTemplate::kClassic) {
     for (const ChatTurn& turn : turns) write_classic(turn, eos, out);
-    out.template_text("Assistant:");
+    // A prefix makes the answer an assistant turn that has begun, and the template writes those with a space.
+    out.template_text(assistant_prefix.empty() ? "Assistant:" : "Assistant: ");
   } else {
     write_system_first(turns, form == ChatTemplate::kMarkersSpaced ? "\n\n" : "", out);
     for (const ChatTurn& turn : turns) write_markers(turn, eos, out);

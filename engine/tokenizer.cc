@@ -94,10 +94,10 @@ struct Tokenizer::Impl {
       : pre_tokenizer(std::move(json.pre_tokenizer)),
         bpe(byte_tokens(json.vocabulary, where), json.merges),
         added_tokens(json.added_tokens) {
-    splits_at_line_feeds = pre_tokenizer.isolates_line_breaks() &&
-                           std::none_of(json.added_tokens.begin(), json.added_tokens.end(), [](const AddedToken& token) {
-                             return token.content.find('\n') != std::string::npos;
-                           });
+    splits_at_line_feeds =
+        pre_tokenizer.isolates_line_breaks() &&
+        std::none_of(json.added_tokens.begin(), json.added_tokens.end(),
+                     [](const AddedToken& token) { return token.content.find('\n') != std::string::npos; });
     store_token_bytes(json);
     if (json.ignore_merges) index_whole_pieces(json.vocabulary.size());
   }
@@ -270,7 +270,9 @@ bool Tokenizer::adds_bos(BosRule rule) const {
   return rule == BosRule::kOn || (rule == BosRule::kCheckpoint && impl_->add_bos);
 }
 
-bool Tokenizer::splits_at_line_feeds() const { return impl_->splits_at_line_feeds; }
+bool Tokenizer::splits_at_line_feeds() const {
+  return impl_->splits_at_line_feeds;
+}
 
 std::optional<TokenId> Tokenizer::bos_id() const {
   return impl_->bos_id;

@@ -62,8 +62,9 @@ class Tokenizer {
   /// Ids of the concatenated parts: how a chat template and the untrusted contents in it become one prompt.
   std::vector<TokenId> encode(std::span<const TextPart> parts, int64_t* n_invalid_bytes = nullptr) const;
 
-  /// Whether encode(a + b) is encode(a) followed by encode(b) for every `a` that ends with LF: the pre-tokenizer
-  /// isolates line breaks and no added token holds one. Lets a caller encode a text line by line.
+  /// Whether encode(a + b) is encode(a) followed by encode(b) for every `a` that ends with LF: the
+  /// pre-tokenizer isolates line breaks and no added token holds one. Lets a caller encode a text line by
+  /// line.
   bool splits_at_line_feeds() const;
 
   /// Text of `ids`; bytes that are not UTF-8 decode to U+FFFD. `skip_special` leaves special tokens out.

@@ -16,8 +16,8 @@ namespace {
 using engine::TokenId;
 using Ids = std::vector<TokenId>;
 
-// Encodes raw text line by line where that is the same as encoding it whole, and remembers the lines: few-shot
-// examples, headers and haystacks come again in every prompt.
+// Encodes raw text line by line where that is the same as encoding it whole, and remembers the lines:
+// few-shot examples, headers and haystacks come again in every prompt.
 class LineEncoder {
  public:
   LineEncoder(const engine::Tokenizer& tokenizer, engine::SpecialTokens special)
@@ -133,7 +133,8 @@ struct RequestBuilder::Impl {
   Ids prefix_token() const {
     if (const auto bos = tokenizer.bos_id()) return {*bos};
     if (const auto eos = tokenizer.eos_id()) return {*eos};
-    bad_input("tokenizer_config.json", "an empty prompt needs a BOS or EOS token, and the tokenizer has neither");
+    bad_input("tokenizer_config.json",
+              "an empty prompt needs a BOS or EOS token, and the tokenizer has neither");
   }
 
   void build_generate(const tasks::Prompt& prompt, Context context, BuiltRequest& request) {
@@ -158,9 +159,9 @@ struct RequestBuilder::Impl {
     const int64_t excess = n_context + answer - (score ? 1 : 0) - options.max_tokens;
     if (excess <= 0) return;
     if (options.truncate == Truncate::kError || excess >= n_context) {
-      request.refusal = fmt::format("{} prompt and {} answer tokens, but the model's context holds {}{}", n_context, answer,
-                                    options.max_tokens,
-                                    excess >= n_context ? "" : "; --truncate left cuts the prompt's beginning");
+      request.refusal = fmt::format(
+          "{} prompt and {} answer tokens, but the model's context holds {}{}", n_context, answer,
+          options.max_tokens, excess >= n_context ? "" : "; --truncate left cuts the prompt's beginning");
       return;
     }
     context.erase(context.begin(), context.begin() + static_cast<std::ptrdiff_t>(excess));
@@ -174,7 +175,9 @@ const std::vector<TokenId>& BuiltRequest::context() const {
   return std::get<engine::GenerateRequest>(body).prompt;
 }
 
-std::string BuiltRequest::ids_sha256() const { return to_hex(sha256(fmt::format("{}", fmt::join(context(), ",")))); }
+std::string BuiltRequest::ids_sha256() const {
+  return to_hex(sha256(fmt::format("{}", fmt::join(context(), ","))));
+}
 
 RequestBuilder::RequestBuilder(const engine::Tokenizer& tokenizer, RequestOptions options)
     : impl_(std::make_unique<Impl>(tokenizer, options)) {}
@@ -183,7 +186,8 @@ RequestBuilder::RequestBuilder(RequestBuilder&&) noexcept = default;
 
 BuiltRequest RequestBuilder::build(const tasks::Prompt& prompt) {
   BuiltRequest request;
-  Impl::Context context = prompt.turns.empty() ? impl_->context_of_text(prompt) : impl_->context_of_turns(prompt);
+  Impl::Context context =
+      prompt.turns.empty() ? impl_->context_of_text(prompt) : impl_->context_of_turns(prompt);
   request.text = context.text;
   if (prompt.continuations.empty()) {
     impl_->build_generate(prompt, std::move(context), request);
@@ -194,12 +198,16 @@ BuiltRequest RequestBuilder::build(const tasks::Prompt& prompt) {
   return request;
 }
 
-std::vector<int32_t> TokenizerCounter::encode(std::string_view text) const { return tokenizer_.encode(text); }
+std::vector<int32_t> TokenizerCounter::encode(std::string_view text) const {
+  return tokenizer_.encode(text);
+}
 
 std::string TokenizerCounter::decode(std::span<const int32_t> ids) const {
   return tokenizer_.decode(ids, engine::Tokenizer::DecodeSpecial::kKeep);
 }
 
-int64_t TokenizerCounter::count(std::string_view text) const { return static_cast<int64_t>(encode(text).size()); }
+int64_t TokenizerCounter::count(std::string_view text) const {
+  return static_cast<int64_t>(encode(text).size());
+}
 
 }  // namespace fathom::harness

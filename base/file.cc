@@ -88,6 +88,27 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
   }
 }
 
+FileWriter::FileWriter(const std::filesystem::path& path)
+    : path_(path), fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) {
+  if (fd_ < 0) bad_input(path.string(), "cannot create: {}", std::strerror(errno));
+}
+
+FileWriter::~FileWriter() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  ::unlink(path_.c_str());
+}
+
+void FileWriter::append(std::string_view bytes) {
+  write_all(fd_, bytes, path_);
+}
+
+void FileWriter::finish() {
+  if (::fsync(fd_) != 0) bad_input(path_.string(), "cannot flush: {}", std::strerror(errno));
+  if (::close(std::exchange(fd_, -1)) != 0)
+    bad_input(path_.string(), "cannot close: {}", std::strerror(errno));
+}
+
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   Descriptor fd(open_for_reading(path));
   size_ = static_cast<size_t>(regular_file_status(fd.get(), path).st_size);

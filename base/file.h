@@ -16,6 +16,25 @@ std::string read_file(const std::filesystem::path& path);
 /// file or the whole new one, never half of it. Throws Error{kBadInput}.
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 
+/// Writes a new file piece by piece. finish() flushes it to disk; a writer that is destroyed without it
+/// removes the file, so that nothing half-written stays behind an exception. Not thread-safe.
+class FileWriter {
+ public:
+  /// Throws Error{kBadInput} when the file exists already or cannot be created.
+  explicit FileWriter(const std::filesystem::path& path);
+  ~FileWriter();
+  FileWriter(const FileWriter&) = delete;
+  FileWriter& operator=(const FileWriter&) = delete;
+
+  /// Throws Error{kBadInput} when the bytes cannot be written (a full disk, say).
+  void append(std::string_view bytes);
+  void finish();
+
+ private:
+  std::filesystem::path path_;
+  int fd_;
+};
+
 /// A read-only map of a whole file. Move-only; the bytes live as long as the object.
 class MappedFile {
  public:

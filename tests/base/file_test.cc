@@ -61,6 +61,24 @@ TEST(File, AnAtomicWriteHonoursTheUmask) {
   EXPECT_EQ(static_cast<int>(fs::status(path).permissions()), 0640);
 }
 
+TEST(FileWriter, KeepsAFinishedFileOnly) {
+  const fs::path path = fresh_folder("writer") / "out";
+  {
+    FileWriter writer(path);
+    writer.append("half");
+  }
+  EXPECT_FALSE(fs::exists(path));
+  {
+    FileWriter writer(path);
+    writer.append("who");
+    writer.append("le");
+    writer.finish();
+  }
+  EXPECT_EQ(read_file(path), "whole");
+  EXPECT_THROW(FileWriter{path}, Error);  // it never overwrites
+  EXPECT_EQ(read_file(path), "whole");
+}
+
 TEST(MappedFile, ShowsTheBytesAndSurvivesAMove) {
   const fs::path path = fresh_folder("map") / "data";
   write_file_atomically(path, "hello");

@@ -1,7 +1,7 @@
 // Code: from a model's completion to the program that is run, and from the sandbox's verdict to a score.
 //
 // Nothing here runs anything. The harness hands the program to scorers/sandbox and the verdict back to
-// score_code(); pass@k over the answers to one problem is scorers/pass_at_k.h.
+// score_code(); pass@k over the answers to one problem is results/statistics/pass_at_k.h.
 #pragma once
 
 #include <string>

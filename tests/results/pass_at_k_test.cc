@@ -1,14 +1,14 @@
-#include "scorers/pass_at_k.h"
+#include "results/statistics/pass_at_k.h"
 
 #include <gtest/gtest.h>
 
 #include "tests/scorers/golden.h"
 
-namespace fathom::scorers {
+namespace fathom::results {
 namespace {
 
 TEST(PassAtK, EqualsTheReferenceEstimator) {
-  const nlohmann::json cases = golden_cases("pass_at_k");
+  const nlohmann::json cases = scorers::golden_cases("pass_at_k");
   ASSERT_GT(cases.size(), 200u);
   for (const auto& c : cases) EXPECT_NEAR(pass_at_k(c[0], c[1], c[2]), c[3].get<double>(), 1e-13) << c;
 }
@@ -31,4 +31,4 @@ TEST(PassAtKDeathTest, FewerAnswersThanKIsABug) {
 }
 
 }  // namespace
-}  // namespace fathom::scorers
+}  // namespace fathom::results

@@ -12,6 +12,7 @@ struct CommandContext {
 };
 
 // One line a command, alphabetical.
+void add_data(CLI::App& app, CommandContext& context);
 void add_list(CLI::App& app, CommandContext& context);
 void add_model(CLI::App& app, CommandContext& context);
 void add_samples(CLI::App& app, CommandContext& context);

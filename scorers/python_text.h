@@ -1,8 +1,7 @@
-// The string operations of Python that the reference filters rely on, over UTF-8.
+// The string operations of Python and NumPy that the reference filters rely on, over UTF-8. (White space as
+// str.strip() knows it is base/white_space.h.)
 //
-// A choice's length is its number of code points, and NumPy drops
-// trailing NULs from every string it stores. Bytes that are not UTF-8 count as one character each and are
-// never white space; the readers of data sets refuse them long before.
+// A choice's length is its number of code points, and NumPy drops trailing NULs from every string it stores.
 #pragma once
 
 #include <cstdint>

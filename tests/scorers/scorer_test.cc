@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tasks/registry.h"
+
 namespace fathom::scorers {
 namespace {
 
@@ -127,6 +129,29 @@ TEST(Scorer, NeedleTasksReadTheirKeywords) {
       "figs, prosciutto",
       {{"needles", {{{"needle", "x"}, {"keyword", "figs"}}, {{"needle", "y"}, {"keyword", "ham"}}}}});
   EXPECT_EQ(score_sample(multi, two, generated("Figs and ham.")).scores[0].value, 10.0);
+}
+
+// A sample that holds what any of the scorers reads.
+tasks::Sample sample_for_every_scorer() {
+  return sample_of("18", {{"choices", {"w", "x", "y", "z"}},
+                          {"gold", 1},
+                          {"keywords", {"18"}},
+                          {"needles", {{{"needle", "It is 18."}, {"keyword", "18"}}}}});
+}
+
+TEST(Scorer, EveryRegisteredTaskGetsExactlyTheMetricsItDeclares) {
+  Response response = generated("#### 18");
+  response.choice_logprobs = {-2, -1, -3, -4};
+  response.verdict = "pass";
+  ASSERT_GT(tasks::all_tasks().size(), 57u);
+  for (const tasks::Task& task : tasks::all_tasks()) {
+    const SampleScore score = score_sample(task, sample_for_every_scorer(), response);
+    ASSERT_EQ(score.scores.size(), task.metrics.size()) << task.name;
+    for (size_t i = 0; i < task.metrics.size(); ++i) {
+      EXPECT_EQ(score.scores[i].metric, task.metrics[i].name) << task.name;
+      EXPECT_EQ(score.scores[i].filter, task.metrics[i].filter) << task.name;
+    }
+  }
 }
 
 TEST(ScorerDeathTest, AFilterThatNobodyWroteIsABug) {

@@ -14,6 +14,7 @@ namespace fathom::harness {
 namespace {
 
 void add_all_commands(CLI::App& app, CommandContext& context) {
+  add_exec(app, context);
   add_list(app, context);
   add_model(app, context);
   add_samples(app, context);

@@ -162,7 +162,6 @@ nlohmann::json CellPlan::zygote_config(Role role, const std::string& folder) con
   const bool own_root = level() == Level::kFull || level() == Level::kBwrap;
   const bool full = level() == Level::kFull;
   nlohmann::json config = {
-      {"control_fd", 9},
       {"preload", kPreloaded},
       {"tmp", folder},
       {"tmp_bytes", options_.limits.tmp_mb * kMiB},

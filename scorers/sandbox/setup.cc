@@ -62,6 +62,25 @@ bool can_open(const std::string& path, int flags) {
   return fd >= 0;
 }
 
+struct CapabilitySets {
+  uint64_t effective;
+  uint64_t permitted;
+  uint64_t inheritable;
+};
+
+// Sets that ask for more than the process has are cut to it.
+void set_capabilities(const CapabilitySets& wanted) {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[2];
+  require_call(syscall(SYS_capget, &header, sets), "capabilities", "capget");
+  for (int half = 0; half < 2; ++half) {
+    const auto cut = [half](uint64_t set) { return static_cast<uint32_t>(set >> (32 * half)); };
+    const uint32_t held = sets[half].permitted;
+    sets[half] = {cut(wanted.effective) & held, cut(wanted.permitted) & held, cut(wanted.inheritable) & held};
+  }
+  require_call(syscall(SYS_capset, &header, sets), "capabilities", "capset");
+}
+
 void limit(__rlimit_resource_t resource, rlim_t soft, rlim_t hard) {
   rlimit now{};
   getrlimit(resource, &now);
@@ -121,15 +140,15 @@ void check_private_root(const HostWitness& witness, const Interpreter& interpret
 void limit_capabilities(uint64_t kept) {
   constexpr const char* kLayer = "capabilities";
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  // The bounding set limits what may become inheritable, and dropping it takes a capability: so inheritable first,
+  // then the bounding set, then the rest.
+  constexpr uint64_t kAll = ~uint64_t{0};
+  set_capabilities({.effective = kAll, .permitted = kAll, .inheritable = kept});
   for (int capability = 0; capability <= kLastCapability; ++capability) {
     if (prctl(PR_CAPBSET_READ, capability, 0, 0, 0) != 1) continue;
     require_call(prctl(PR_CAPBSET_DROP, capability, 0, 0, 0), kLayer, "prctl(PR_CAPBSET_DROP)");
   }
-  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  const auto low = static_cast<uint32_t>(kept);
-  const auto high = static_cast<uint32_t>(kept >> 32);
-  const __user_cap_data_struct sets[2] = {{low, low, low}, {high, high, high}};
-  require_call(syscall(SYS_capset, &header, sets), kLayer, "capset");
+  set_capabilities({.effective = kept, .permitted = kept, .inheritable = kept});
   // An interpreter that is no root loses what is not ambient when it is executed.
   for (int capability = 0; capability <= kLastCapability; ++capability) {
     if ((kept >> capability & 1) == 0) continue;

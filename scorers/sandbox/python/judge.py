@@ -436,7 +436,7 @@ class Problems:
 def judge_child(zygote, problem, order, fds):
     _, replies_fd, calls_fd, verdict_fd = fds
     null_fd = os.open("/dev/null", os.O_RDWR)
-    place_descriptors([null_fd, null_fd, null_fd, replies_fd, calls_fd, verdict_fd], zygote.config["control_fd"])
+    place_descriptors([null_fd, null_fd, null_fd, replies_fd, calls_fd, verdict_fd])
     zygote.enter_confinement(order)
     gc.enable()
     candidate = Candidate(Channel(3, 4))

@@ -125,7 +125,8 @@ def probe_surroundings(config):
     if config["sized_tmp"]:
         space = os.statvfs(".")
         size, flags = space.f_blocks * space.f_frsize, space.f_flag
-        wrong = size > config["tmp_bytes"] or not flags & os.ST_NOEXEC or not flags & os.ST_NOSUID
+        wanted = os.ST_NOSUID | os.ST_NODEV | (os.ST_NOEXEC if config["mountable"] else 0)
+        wrong = size > config["tmp_bytes"] or flags & wanted != wanted
         found.append(["fresh /tmp", "statvfs", "%d bytes, flags %#x" % (size, flags) if wrong else None])
     return found
 

@@ -210,7 +210,7 @@ def load(program_fd, names):
 def run_child(zygote, _, order, fds):
     program_fd, calls_fd, replies_fd, out_fd, err_fd = fds
     null_fd = os.open("/dev/null", os.O_RDWR)
-    place_descriptors([null_fd, out_fd, err_fd, calls_fd, replies_fd, program_fd], zygote.config["control_fd"])
+    place_descriptors([null_fd, out_fd, err_fd, calls_fd, replies_fd, program_fd])
     zygote.enter_confinement(order)
     if order[0] == ORDER_PROBE:
         probe(zygote.config, 4, zygote.confinement.seen)

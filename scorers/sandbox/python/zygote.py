@@ -22,7 +22,7 @@ REPORT = struct.Struct("=Iiqqqq256s")  # kind, status, user_us, system_us, peak_
 ORDER_RUN, ORDER_PROBE = 1, 2
 REPORT_READY, REPORT_STARTED, REPORT_EXITED, REPORT_FAILED = 1, 2, 3, 4
 FLAG_TMP_BYTES, FLAG_TMP_FILES, FLAG_LEFTOVERS = 1, 2, 4
-FIRST_FREE_FD = 10
+RULESET_FD, CONTROL_FD, FIRST_FREE_FD = 8, 9, 10  # a child keeps the first two until it is confined
 
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, MNT_DETACH = 2, 4, 8, 1024, 2
 PR_SET_DUMPABLE, PR_GET_SECCOMP, PR_SET_SECCOMP, PR_CAP_AMBIENT = 4, 21, 22, 47
@@ -50,22 +50,21 @@ class Landlock:
 
     def __init__(self, config, calls):
         self._config, self._calls = config, calls
-        self._ruleset = -1
         self.ready = False
         self._parents = [os.open(path, os.O_PATH | os.O_CLOEXEC) for path in config["readable"]]
 
     def renew(self, tmp):
-        if self._ruleset >= 0:
-            os.close(self._ruleset)
         fields = [self._config["handled_files"]]
         if self._config["abi"] >= 4:
             fields.append(self._config["handled_net"])
         if self._config["abi"] >= 6:
             fields.append(self._config["scoped"])
         attributes = struct.pack("=%dQ" % len(fields), *fields)
-        self._ruleset = libc.syscall(self._calls["landlock_create_ruleset"], attributes, len(attributes), 0)
-        if self._ruleset < 0:
+        ruleset = libc.syscall(self._calls["landlock_create_ruleset"], attributes, len(attributes), 0)
+        if ruleset < 0:
             raise LayerError("landlock", "landlock_create_ruleset")
+        os.dup2(ruleset, RULESET_FD)
+        os.close(ruleset)
         for parent in self._parents:
             self._allow(parent, self._config["read"])
         for path, rights in self._config["files"]:
@@ -80,11 +79,11 @@ class Landlock:
 
     def _allow(self, parent, rights):
         rule = struct.pack("=Qi", rights, parent)
-        if libc.syscall(self._calls["landlock_add_rule"], self._ruleset, 1, rule, 0) != 0:
+        if libc.syscall(self._calls["landlock_add_rule"], RULESET_FD, 1, rule, 0) != 0:
             raise LayerError("landlock", "landlock_add_rule")
 
     def enter(self):
-        if libc.syscall(self._calls["landlock_restrict_self"], self._ruleset, 0) != 0:
+        if libc.syscall(self._calls["landlock_restrict_self"], RULESET_FD, 0) != 0:
             raise LayerError("landlock", "landlock_restrict_self")
 
 
@@ -184,6 +183,7 @@ class Confinement:
         self._capabilities = ctypes.create_string_buffer(struct.pack("=Ii", 0x20080522, 0))
         self._no_capabilities = ctypes.create_string_buffer(24)
         self._filters = {}
+        self.seen = []
         for name, text in config["child_filters"].items():
             code = bytes.fromhex(text["code"])
             buffer = ctypes.create_string_buffer(code, len(code))
@@ -203,9 +203,9 @@ class Confinement:
                 raise LayerError("capabilities", "capset")
         if self.landlock:
             self.landlock.enter()
-        if order[0] == ORDER_PROBE:
-            self.seen = witness(self._calls, self._config["private_root"])
         if self._filters:
+            if order[0] == ORDER_PROBE:
+                self.seen = witness(self._calls, self._config["private_root"])
             buffer, pid_offsets, program = self._filters["one" if processes == 1 else "many"]
             pid = struct.pack("=I", os.getpid())
             for offset in pid_offsets:
@@ -222,7 +222,7 @@ class Zygote:
         self.config = config
         self._child = child
         self._prepare = prepare
-        self._control = _socket.socket(fileno=config["control_fd"])
+        self._control = _socket.socket(fileno=CONTROL_FD)
         self.confinement = Confinement(config)
         self._folder = Folder(config["tmp"], config["mountable"])
         self._reap = {"namespace": reap_namespace, "children": reap_children}.get(config["reap"])
@@ -259,6 +259,7 @@ class Zygote:
             self._report(REPORT_FAILED, text=str(error))
             os._exit(1)
         self._control.close()
+        os.close(RULESET_FD)
 
     def _run(self, order, fds):
         self._prepare_folder(order[3])
@@ -352,9 +353,9 @@ def reserve_low_descriptors():
     os.close(fd)
 
 
-def place_descriptors(fds, control_fd):
-    """In the child: fds[i] becomes descriptor i, everything else but the control socket is closed."""
+def place_descriptors(fds):
+    """In the child: fds[i] becomes descriptor i; only RULESET_FD and CONTROL_FD stay open beside them."""
     for target, fd in enumerate(fds):
         os.dup2(fd, target)
-    os.closerange(len(fds), control_fd)
-    os.closerange(control_fd + 1, 256)
+    os.closerange(len(fds), RULESET_FD)
+    os.closerange(FIRST_FREE_FD, 256)

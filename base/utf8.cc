@@ -95,6 +95,21 @@ int64_t append_valid_utf8(std::string& out, std::string_view text) {
   }
 }
 
+std::string backslash_invalid_utf8(std::string_view text) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  while (!text.empty()) {
+    const size_t valid = valid_utf8_prefix(text);
+    out += text.substr(0, valid);
+    text.remove_prefix(valid);
+    if (text.empty()) break;
+    const auto byte = static_cast<unsigned char>(text.front());
+    out += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+    text.remove_prefix(1);
+  }
+  return out;
+}
+
 size_t incomplete_utf8_suffix(std::string_view text) {
   for (size_t length = 1; length <= 3 && length <= text.size(); ++length) {
     const std::string_view suffix = text.substr(text.size() - length);

@@ -15,6 +15,7 @@ namespace {
 
 void add_all_commands(CLI::App& app, CommandContext& context) {
   add_data(app, context);
+  add_exec(app, context);
   add_list(app, context);
   add_model(app, context);
   add_samples(app, context);

@@ -13,6 +13,8 @@ struct CommandContext {
 
 // One line a command, alphabetical.
 void add_data(CLI::App& app, CommandContext& context);
+// One line a command, alphabetical; all_commands.cc lists them in the order of `fathom --help`.
+void add_exec(CLI::App& app, CommandContext& context);
 void add_list(CLI::App& app, CommandContext& context);
 void add_model(CLI::App& app, CommandContext& context);
 void add_samples(CLI::App& app, CommandContext& context);

@@ -5,7 +5,10 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
+#include "base/thread_pool.h"
 #include "harness/commands.h"
+#include "harness/model_check.h"
 #include "harness/model_info.h"
 
 namespace fathom::harness {
@@ -14,6 +17,10 @@ namespace {
 struct ModelOptions {
   std::string model_dir;
   bool json = false;
+};
+
+struct CheckOptions : ModelOptions {
+  int threads = 0;
 };
 
 void print_warnings(const std::vector<std::string>& warnings) {
@@ -38,14 +45,38 @@ void add_info(CLI::App& model) {
   command->callback([options] { run_info(*options); });
 }
 
+void run_check(const CheckOptions& options, CommandContext& context) {
+  const int n_threads = options.threads == 0 ? usable_processors() : options.threads;
+  const ModelCheck check = check_model(options.model_dir, n_threads);
+  fmt::print("{}", options.json ? model_check_json(check).dump(2) + "\n" : model_check_text(check));
+  if (check.has_problem()) context.exit_code = kExitBadInput;
+}
+
+void add_check(CLI::App& model, CommandContext& context) {
+  auto options = std::make_shared<CheckOptions>();
+  CLI::App* command = model.add_subcommand(
+      "check",
+      "Read every weight and predict a short text: is this model fit for a benchmark?\n"
+      "Looks for NaN and infinities, tensors unlike their siblings, a tokenizer that does not fit, "
+      "near-uniform\n"
+      "logits and a BOS that does not help. Exit code 0 without problems (warnings allowed), 3 with one.\n"
+      "Example: fathom model check ~/models/DeepSeek-V2-Lite");
+  command->add_option("DIR", options->model_dir, "Hugging Face model folder")->required();
+  command->add_flag("--json", options->json, "Print one JSON object");
+  command->add_option("--threads", options->threads, "Threads; 0: all processors")
+      ->check(CLI::Range(0, 1024));
+  command->callback([options, &context] { run_check(*options, context); });
+}
+
 }  // namespace
 
-void add_model(CLI::App& app, CommandContext&) {
+void add_model(CLI::App& app, CommandContext& context) {
   CLI::App* model = app.add_subcommand("model",
                                        "Describe or check a model folder\n"
                                        "Example: fathom model info ~/models/DeepSeek-V2-Lite");
   model->require_subcommand(1);
   add_info(*model);
+  add_check(*model, context);
 }
 
 }  // namespace fathom::harness

@@ -83,7 +83,9 @@ def build_model(hidden: int, seed: int) -> DeepseekV2ForCausalLM:
 
 
 def train(model: DeepseekV2ForCausalLM, stream: Iterator[int], steps: int, rows: int, length: int) -> None:
-    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, betas=(0.9, 0.95), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=4e-3, betas=(0.9, 0.95), weight_decay=0.01, fused=True
+    )
     warm_up = max(1, steps // 10)
     model.train()
     begin = time.monotonic()
@@ -110,9 +112,9 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--data", type=Path, default=root / ".." / "shared" / "data")
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--rows", type=int, default=2, help="sequences a step")
+    parser.add_argument("--rows", type=int, default=1, help="sequences a step")
     parser.add_argument("--length", type=int, default=256, help="tokens a sequence")
-    parser.add_argument("--hidden", type=int, default=128)
+    parser.add_argument("--hidden", type=int, default=96)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--dtype", choices=("bf16", "fp32"), default="bf16")
     args = parser.parse_args()

@@ -24,12 +24,11 @@ void Forward::attention(int64_t i) {
   if (config_.q_lora_rank) {
     const Tensor q_latent = work_.q_latent.rows(n);  // [T, rq]
     kernels::linear(stream_, {.x = normed, .weight = w.q_a_proj, .bias = w.q_a_proj_bias, .out = q_latent});
-    kernels::rms_norm(
-        stream_,
-        {.x = q_latent, .add = {}, .weight = w.q_a_layernorm, .eps = kLatentNormEps, .out = q_latent});
-    kernels::linear(stream_, {.x = q_latent, .weight = w.q_b_proj, .bias = {}, .out = q});
+    kernels::rms_norm(stream_,
+                      {.x = q_latent, .weight = w.q_a_layernorm, .eps = kLatentNormEps, .out = q_latent});
+    kernels::linear(stream_, {.x = q_latent, .weight = w.q_b_proj, .out = q});
   } else {
-    kernels::linear(stream_, {.x = normed, .weight = w.q_proj, .bias = {}, .out = q});
+    kernels::linear(stream_, {.x = normed, .weight = w.q_proj, .out = q});
   }
   kernels::rope(stream_, {.x = work_.q.view({n, shape_.num_heads, shape_.qk()}), .table = rope_table});
 

@@ -13,12 +13,11 @@ void Forward::mlp(const MlpWeights& w, Sum sum) {
     const Tensor x = work_.normed.rows(n_rows()).rows(begin, end);  // [n, h]
     const Tensor gate = work_.gate.view({end - begin, width});
     const Tensor up = work_.up.view({end - begin, width});
-    kernels::linear(stream_, {.x = x, .weight = w.gate_proj, .bias = {}, .out = gate});
-    kernels::linear(stream_, {.x = x, .weight = w.up_proj, .bias = {}, .out = up});
+    kernels::linear(stream_, {.x = x, .weight = w.gate_proj, .out = gate});
+    kernels::linear(stream_, {.x = x, .weight = w.up_proj, .out = up});
     kernels::silu_mul(stream_, {.gate = gate, .up = up});
     kernels::linear(stream_, {.x = gate,
                               .weight = w.down_proj,
-                              .bias = {},
                               .out = work_.delta.rows(n_rows()).rows(begin, end),
                               .accumulate = sum == Sum::kAdd});
   }
@@ -33,7 +32,7 @@ void Forward::moe(int64_t i, const MoeWeights& w) {
   const Tensor experts = work_.routes[static_cast<size_t>(i)].rows(n);  // [T, k]
   const Tensor weights = work_.expert_weights.rows(n);                  // [T, k]
 
-  kernels::linear(stream_, {.x = normed, .weight = w.gate, .bias = {}, .out = router_logits});
+  kernels::linear(stream_, {.x = normed, .weight = w.gate, .out = router_logits});
   kernels::route(stream_, {.logits = router_logits,
                            .n_group = grouped ? config_.n_group : 1,
                            .topk_group = grouped ? config_.topk_group : 1,

@@ -63,7 +63,7 @@ void Forward::layer(int64_t i) {
   const Tensor delta = work_.delta.rows(n_rows());    // [T, h] what it adds
   const float eps = static_cast<float>(config_.rms_norm_eps);
 
-  kernels::rms_norm(stream_, {.x = x, .add = {}, .weight = w.input_layernorm, .eps = eps, .out = normed});
+  kernels::rms_norm(stream_, {.x = x, .weight = w.input_layernorm, .eps = eps, .out = normed});
   attention(i);
   kernels::rms_norm(stream_,
                     {.x = x, .add = delta, .weight = w.post_attention_layernorm, .eps = eps, .out = normed});

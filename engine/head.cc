@@ -16,12 +16,10 @@ Tensor Forward::logits() {
   kernels::upload(stream_, std::as_bytes(std::span(staging_)), rows);
   staging_.clear();
   kernels::gather_rows(stream_, {.table = work_.x.rows(n_rows()), .rows = rows, .out = hidden});
-  kernels::rms_norm(stream_, {.x = hidden,
-                              .add = {},
-                              .weight = weights_.norm,
-                              .eps = static_cast<float>(config_.rms_norm_eps),
-                              .out = hidden});
-  kernels::linear(stream_, {.x = hidden, .weight = weights_.lm_head, .bias = {}, .out = logits});
+  kernels::rms_norm(
+      stream_,
+      {.x = hidden, .weight = weights_.norm, .eps = static_cast<float>(config_.rms_norm_eps), .out = hidden});
+  kernels::linear(stream_, {.x = hidden, .weight = weights_.lm_head, .out = logits});
   check_finite(logits, 2 * config_.num_hidden_layers);
   return logits;
 }

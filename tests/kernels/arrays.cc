@@ -1,0 +1,123 @@
+#include "tests/kernels/arrays.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+// Before Highway: the instruction sets that the kernels are compiled for.
+#include "kernels/cpu/targets.h"
+
+#include <hwy/targets.h>
+
+namespace fathom::kernels {
+namespace {
+
+uint16_t to_bf16(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  return static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+}
+
+int64_t product(const std::vector<int64_t>& shape) {
+  int64_t n = 1;
+  for (int64_t dim : shape) n *= dim;
+  return n;
+}
+
+}  // namespace
+
+uint64_t Random::bits() {
+  uint64_t z = state_ += 0x9E3779B97F4A7C15u;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  return z ^ (z >> 31);
+}
+
+double Random::uniform(double low, double high) {
+  return low + (high - low) * static_cast<double>(bits() >> 11) * 0x1.0p-53;
+}
+
+int64_t Random::integer(int64_t low, int64_t high) {
+  return low + static_cast<int64_t>(bits() % static_cast<uint64_t>(high - low + 1));
+}
+
+Array::Array(Dtype dtype, std::vector<int64_t> shape)
+    : dtype_(dtype),
+      shape_(std::move(shape)),
+      bytes_(static_cast<size_t>(product(shape_)) * dtype_bytes(dtype)) {}
+
+Array Array::uniform(Random& random, Dtype dtype, std::vector<int64_t> shape, double low, double high) {
+  Array array(dtype, std::move(shape));
+  for (int64_t i = 0; i < array.size(); ++i) {
+    const auto value = static_cast<float>(random.uniform(low, high));
+    if (dtype == Dtype::kF32) {
+      array.floats()[i] = value;
+    } else {
+      const uint16_t half =
+          dtype == Dtype::kBF16 ? to_bf16(value) : std::bit_cast<uint16_t>(static_cast<_Float16>(value));
+      std::memcpy(array.bytes_.data() + 2 * i, &half, 2);
+    }
+  }
+  return array;
+}
+
+Array Array::of(const std::vector<float>& values, std::vector<int64_t> shape) {
+  Array array(Dtype::kF32, std::move(shape));
+  FATHOM_CHECK(array.size() == static_cast<int64_t>(values.size()));
+  std::memcpy(array.bytes_.data(), values.data(), array.bytes_.size());
+  return array;
+}
+
+Array Array::of_ints(const std::vector<int32_t>& values, std::vector<int64_t> shape) {
+  Array array(Dtype::kI32, std::move(shape));
+  FATHOM_CHECK(array.size() == static_cast<int64_t>(values.size()));
+  if (!values.empty()) std::memcpy(array.bytes_.data(), values.data(), array.bytes_.size());
+  return array;
+}
+
+Tensor Array::tensor() const {
+  switch (shape_.size()) {
+    case 1:
+      return {bytes_.data(), dtype_, {shape_[0]}};
+    case 2:
+      return {bytes_.data(), dtype_, {shape_[0], shape_[1]}};
+    default:
+      return {bytes_.data(), dtype_, {shape_.at(0), shape_.at(1), shape_.at(2)}};
+  }
+}
+
+double Array::at(int64_t i) const {
+  if (dtype_ == Dtype::kF32) return values()[static_cast<size_t>(i)];
+  if (dtype_ == Dtype::kI32) return int_values()[static_cast<size_t>(i)];
+  uint16_t half;
+  std::memcpy(&half, bytes_.data() + 2 * i, 2);
+  if (dtype_ == Dtype::kBF16) return std::bit_cast<float>(static_cast<uint32_t>(half) << 16);
+  return static_cast<double>(std::bit_cast<_Float16>(half));
+}
+
+std::span<const float> Array::values() const {
+  return {reinterpret_cast<const float*>(bytes_.data()), static_cast<size_t>(size())};
+}
+
+std::span<const int32_t> Array::int_values() const {
+  return {reinterpret_cast<const int32_t*>(bytes_.data()), static_cast<size_t>(size())};
+}
+
+std::vector<double> Array::doubles() const {
+  std::vector<double> all(static_cast<size_t>(size()));
+  for (int64_t i = 0; i < size(); ++i) all[static_cast<size_t>(i)] = at(i);
+  return all;
+}
+
+void on_every_instruction_set(const std::function<void()>& body) {
+  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    SCOPED_TRACE(instruction_set(Space::kCpu));
+    body();
+  }
+  hwy::SetSupportedTargetsForTest(0);
+}
+
+}  // namespace fathom::kernels

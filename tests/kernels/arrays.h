@@ -1,0 +1,74 @@
+// Test data for kernels: arrays that own their numbers, seeded random values, and the instruction sets to run
+// on.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "kernels/buffer.h"
+#include "kernels/kernels.h"
+
+namespace fathom::kernels {
+
+/// Draws in a fixed order; splitmix64.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t bits();
+  /// Uniform in [low, high).
+  double uniform(double low, double high);
+  /// Uniform in [low, high], both ends included.
+  int64_t integer(int64_t low, int64_t high);
+
+ private:
+  uint64_t state_;
+};
+
+/// A tensor that owns its elements.
+class Array {
+ public:
+  Array(Dtype dtype, std::vector<int64_t> shape);
+  static Array uniform(Random& random, Dtype dtype, std::vector<int64_t> shape, double low = -1.0,
+                       double high = 1.0);
+  static Array of(const std::vector<float>& values, std::vector<int64_t> shape);
+  static Array of_ints(const std::vector<int32_t>& values, std::vector<int64_t> shape);
+
+  Tensor tensor() const;
+  int64_t size() const { return static_cast<int64_t>(bytes_.size() / dtype_bytes(dtype_)); }
+  /// Element i widened, whatever the dtype.
+  double at(int64_t i) const;
+  /// For F32 and I32 arrays.
+  float* floats() { return reinterpret_cast<float*>(bytes_.data()); }
+  int32_t* ints() { return reinterpret_cast<int32_t*>(bytes_.data()); }
+  std::span<const float> values() const;
+  std::span<const int32_t> int_values() const;
+  std::vector<double> doubles() const;
+
+ private:
+  Dtype dtype_;
+  std::vector<int64_t> shape_;
+  std::vector<std::byte> bytes_;
+};
+
+constexpr Dtype kWeightDtypes[] = {Dtype::kF32, Dtype::kBF16, Dtype::kF16};
+
+/// A pool and its stream.
+class TestStream {
+ public:
+  explicit TestStream(int n_threads = 2) : pool_(n_threads), stream_{Space::kCpu, &pool_} {}
+  operator const Stream&() const { return stream_; }
+
+ private:
+  ThreadPool pool_;
+  Stream stream_;
+};
+
+/// Runs body once on every instruction set that the kernels have and this machine supports, the scalar one
+/// included, with a trace that names it.
+void on_every_instruction_set(const std::function<void()>& body);
+
+}  // namespace fathom::kernels

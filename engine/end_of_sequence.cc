@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 
 namespace fathom::engine {
 namespace {
@@ -22,7 +23,7 @@ std::vector<TokenId> end_of_sequence_ids(const Checkpoint& checkpoint) {
   const ModelConfig& config = checkpoint.config();
   const std::filesystem::path path = checkpoint.model_dir() / "generation_config.json";
   if (std::filesystem::exists(path)) {
-    const nlohmann::json settings = nlohmann::json::parse(read_file(path), nullptr, false);
+    const nlohmann::json settings = parse_json(read_file(path), path.string());
     if (!settings.is_object()) bad_input(path.string(), "expected a JSON object");
     const auto eos = settings.find("eos_token_id");
     if (eos != settings.end() && !eos->is_null()) {

@@ -16,7 +16,9 @@ namespace {
 void add_all_commands(CLI::App& app, CommandContext& context) {
   add_data(app, context);
   add_exec(app, context);
+  add_generate(app, context);
   add_list(app, context);
+  add_logprobs(app, context);
   add_model(app, context);
   add_samples(app, context);
   add_show(app, context);
@@ -31,6 +33,7 @@ int run(const std::vector<std::string>& args) {
   app.set_version_flag("--version", version_text());
   app.failure_message(CLI::FailureMessage::simple);
   CommandContext context;
+  context.command_line = args;
   add_all_commands(app, context);
 
   std::vector<std::string> reversed(args.rbegin(), args.rend());

@@ -3,19 +3,23 @@
 #pragma once
 
 #include <CLI/App.hpp>
+#include <string>
+#include <vector>
 
 namespace fathom::harness {
 
-/// Set by commands that end without an error but not with exit code 0 (unscored samples, gate verdicts).
+/// Shared by the command line and the command that runs.
 struct CommandContext {
-  int exit_code = 0;
+  std::vector<std::string> command_line;  ///< as typed, without the program's name
+  int exit_code = 0;  ///< set by commands that end without an error but not with exit code 0
 };
 
 // One line a command, alphabetical.
 void add_data(CLI::App& app, CommandContext& context);
-// One line a command, alphabetical; all_commands.cc lists them in the order of `fathom --help`.
 void add_exec(CLI::App& app, CommandContext& context);
+void add_generate(CLI::App& app, CommandContext& context);
 void add_list(CLI::App& app, CommandContext& context);
+void add_logprobs(CLI::App& app, CommandContext& context);
 void add_model(CLI::App& app, CommandContext& context);
 void add_samples(CLI::App& app, CommandContext& context);
 void add_show(CLI::App& app, CommandContext& context);

@@ -51,6 +51,38 @@ CLI::Option* add_bos_option(CLI::App& command, engine::BosRule& rule) {
                     "put the BOS token in front of each text; checkpoint: as tokenizer_config.json says");
 }
 
+void add_engine_options(CLI::App& command, EngineChoice& choice) {
+  add_model_option(command, choice.model_dir);
+  add_choice(command, "--device", choice.device, {{"cpu", Device::kCpu}, {"cuda", Device::kCuda}},
+             "where the model runs");
+  add_choice(
+      command, "--dtype", choice.options.dtype,
+      {{"fp32", engine::WeightDtype::kF32}, {"bf16", engine::WeightDtype::kBF16}},
+      "weights as stored (fp32, widened exactly) or rounded to bf16 first; activations and sums are fp32 "
+      "in either case");
+  add_choice(command, "--attention", choice.options.attention,
+             {{"auto", engine::AttentionRule::kAuto},
+              {"expanded", engine::AttentionRule::kExpanded},
+              {"absorbed", engine::AttentionRule::kAbsorbed}},
+             "form of attention; auto: expanded for prompts and scores, absorbed for generated tokens");
+  command
+      .add_option("--threads", choice.options.n_threads,
+                  "threads; 0: every processor this process may use. Never changes a result")
+      ->check(CLI::Range(0, 4096))
+      ->option_text("N (0)");
+  command
+      .add_option("--max-tokens", choice.options.max_tokens,
+                  "longest sequence; by default the model's max_position_embeddings")
+      ->check(CLI::PositiveNumber)
+      ->option_text("N");
+  command
+      .add_option_function<int64_t>(
+          "--kv-memory", [&choice](int64_t mib) { choice.options.kv_memory_bytes = mib << 20; },
+          "MiB for the latent cache; by default half of the machine's memory")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+      ->option_text("MIB");
+}
+
 CLI::Option* add_special_tokens_option(CLI::App& command, engine::SpecialTokens& special) {
   return add_choice(command, "--special-tokens", special,
                     {{"parse", engine::SpecialTokens::kParse}, {"text", engine::SpecialTokens::kText}},

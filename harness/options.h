@@ -4,6 +4,7 @@
 #include <string>
 
 #include "engine/tokenizer.h"
+#include "harness/engine_loading.h"
 
 namespace CLI {
 class App;
@@ -20,6 +21,10 @@ void add_json_lines_options(CLI::App& command, std::string& input, std::string& 
 
 /// --bos on|off|checkpoint
 CLI::Option* add_bos_option(CLI::App& command, engine::BosRule& rule);
+
+/// --model, and everything that shapes the embedded engine: --device, --dtype, --attention, --threads,
+/// --max-tokens, --kv-memory.
+void add_engine_options(CLI::App& command, EngineChoice& choice);
 
 /// --special-tokens parse|text
 CLI::Option* add_special_tokens_option(CLI::App& command, engine::SpecialTokens& special);

@@ -8,6 +8,7 @@
 #include "engine/config.h"
 #include "engine/tokenizer.h"
 #include "harness/commands.h"
+#include "harness/json_fields.h"
 #include "harness/options.h"
 
 namespace fathom::harness {
@@ -24,25 +25,19 @@ struct TokenizeOptions {
   engine::SpecialTokens special = engine::SpecialTokens::kParse;
 };
 
-const json& require_member(const json& line, const char* key, const std::string& where) {
-  const auto found = line.find(key);
-  if (found == line.end()) bad_input(where, "the key \"{}\" is missing", key);
-  return *found;
-}
-
 json encode_line(const json& line, const std::string& where, const engine::Tokenizer& tokenizer,
                  const TokenizeOptions& options) {
   require_known_keys(line, {"id", "text"}, where);
-  const json& text = require_member(line, "text", where);
+  const json& text = required_field(line, "text", where);
   if (!text.is_string()) bad_input(where, "text: expected a string, found {}", text.type_name());
   const auto ids = tokenizer.encode(text.get_ref<const std::string&>(), options.special);
-  return {{"id", require_member(line, "id", where)}, {"ids", tokenizer.with_bos(ids, options.bos)}};
+  return {{"id", required_field(line, "id", where)}, {"ids", tokenizer.with_bos(ids, options.bos)}};
 }
 
 json decode_line(const json& line, const std::string& where, const engine::Tokenizer& tokenizer,
                  int64_t n_ids) {
   require_known_keys(line, {"id", "ids"}, where);
-  const json& values = require_member(line, "ids", where);
+  const json& values = required_field(line, "ids", where);
   if (!values.is_array()) bad_input(where, "ids: expected an array, found {}", values.type_name());
   std::vector<engine::TokenId> ids;
   for (const json& value : values) {
@@ -51,7 +46,7 @@ json decode_line(const json& line, const std::string& where, const engine::Token
     }
     ids.push_back(value.get<engine::TokenId>());
   }
-  return {{"id", require_member(line, "id", where)},
+  return {{"id", required_field(line, "id", where)},
           {"text", tokenizer.decode(ids, engine::Tokenizer::DecodeSpecial::kKeep)}};
 }
 

@@ -1,0 +1,26 @@
+#include "harness/engine_loading.h"
+
+#include <fmt/core.h>
+
+#include "base/error.h"
+
+namespace fathom::harness {
+
+LoadedEngine load_engine(const EngineChoice& choice, WithTokenizer with_tokenizer) {
+  if (choice.device == Device::kCuda) {
+    throw Error(ErrorKind::kEnvironment, "this fathom has no CUDA kernels; use --device cpu",
+                "--device cuda");
+  }
+  LoadedEngine loaded;
+  loaded.checkpoint = std::make_shared<const engine::Checkpoint>(engine::Checkpoint::load(choice.model_dir));
+  for (const std::string& warning : loaded.checkpoint->warnings()) {
+    fmt::print(stderr, "fathom: warning: {}\n", warning);
+  }
+  if (with_tokenizer == WithTokenizer::kYes) {
+    loaded.tokenizer = std::make_shared<const engine::Tokenizer>(engine::Tokenizer::load(choice.model_dir));
+  }
+  loaded.engine = engine::make_embedded_engine(loaded.checkpoint, loaded.tokenizer, choice.options);
+  return loaded;
+}
+
+}  // namespace fathom::harness

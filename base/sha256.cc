@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <vector>
@@ -68,6 +69,17 @@ std::string to_hex(const Sha256Digest& digest) {
     hex.push_back(kDigits[byte & 15]);
   }
   return hex;
+}
+
+std::optional<Sha256Digest> digest_from_hex(std::string_view hex) {
+  Sha256Digest digest;
+  if (hex.size() != 2 * digest.size()) return std::nullopt;
+  for (size_t i = 0; i < digest.size(); ++i) {
+    const char* first = hex.data() + 2 * i;
+    const auto [end, error] = std::from_chars(first, first + 2, digest[i], 16);
+    if (error != std::errc() || end != first + 2) return std::nullopt;
+  }
+  return digest;
 }
 
 }  // namespace fathom

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,5 +40,7 @@ Sha256Digest sha256_file(const std::filesystem::path& path);
 
 /// 64 lower-case hexadecimal digits.
 std::string to_hex(const Sha256Digest& digest);
+/// The inverse of to_hex; nothing for a text that is no digest.
+std::optional<Sha256Digest> digest_from_hex(std::string_view hex);
 
 }  // namespace fathom

@@ -16,4 +16,12 @@ fs::path user_data_folder() {
               "no folder for data sets: neither XDG_DATA_HOME nor HOME is set; set one, or give --data DIR");
 }
 
+fs::path user_cache_folder() {
+  const char* cache_home = std::getenv("XDG_CACHE_HOME");
+  if (cache_home != nullptr && fs::path(cache_home).is_absolute()) return fs::path(cache_home) / "fathom";
+  const char* home = std::getenv("HOME");
+  if (home != nullptr && *home != '\0') return fs::path(home) / ".cache/fathom";
+  return {};
+}
+
 }  // namespace fathom::harness

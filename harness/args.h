@@ -9,4 +9,7 @@ namespace fathom::harness {
 /// A relative XDG_DATA_HOME is ignored, as its specification asks.
 std::filesystem::path user_data_folder();
 
+/// $XDG_CACHE_HOME/fathom, or ~/.cache/fathom; empty when neither variable is set: nothing is cached then.
+std::filesystem::path user_cache_folder();
+
 }  // namespace fathom::harness

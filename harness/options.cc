@@ -90,4 +90,9 @@ CLI::Option* add_special_tokens_option(CLI::App& command, engine::SpecialTokens&
                     "text: ordinary text");
 }
 
+CLI::Option* add_truncate_option(CLI::App& command, Truncate& truncate) {
+  return add_choice(command, "--truncate", truncate, {{"error", Truncate::kError}, {"left", Truncate::kLeft}},
+                    "a prompt that does not fit: error: no score; left: cut its beginning, as lm-eval does");
+}
+
 }  // namespace fathom::harness

@@ -5,6 +5,7 @@
 
 #include "engine/tokenizer.h"
 #include "harness/engine_loading.h"
+#include "harness/request_builder.h"
 
 namespace CLI {
 class App;
@@ -28,5 +29,8 @@ void add_engine_options(CLI::App& command, EngineChoice& choice);
 
 /// --special-tokens parse|text
 CLI::Option* add_special_tokens_option(CLI::App& command, engine::SpecialTokens& special);
+
+/// --truncate error|left
+CLI::Option* add_truncate_option(CLI::App& command, Truncate& truncate);
 
 }  // namespace fathom::harness

@@ -8,40 +8,42 @@
 #include <string>
 #include <vector>
 
-#include "engine/tokenizer.h"
+#include "harness/engine_loading.h"
+#include "harness/request_builder.h"
+#include "scorers/sandbox/options.h"
+#include "tasks/task.h"
 
 namespace fathom::harness {
 
-/// What happens to a prompt that is longer than the model's context leaves room for.
-enum class TruncateRule {
-  kError,  ///< the sample is an error, never a score
-  kLeft,   ///< tokens are cut from the left as lm-eval does, and how many is recorded
-};
-
 struct RunPlan {
   // What is asked.
-  std::vector<std::string> tasks;  ///< as typed: groups and members
-  std::filesystem::path data_dir;  ///< --data; empty: the data cache
-  std::optional<int64_t> limit;    ///< the first N documents of each task
-  std::optional<int64_t> num_fewshot;
-  std::optional<int64_t> max_new_tokens;
+  std::vector<std::string> tasks;      ///< as typed: groups and members
+  std::filesystem::path data_dir;      ///< --data; empty: the data cache
+  std::filesystem::path haystack_dir;  ///< --haystack; empty: the built-in generator
+  std::optional<int64_t> limit;        ///< the first N documents of each task
+  tasks::PromptOptions prompt;         ///< few-shot count, form, lengths, sampling
   uint64_t seed = 0;
 
   // Who answers.
-  std::filesystem::path model_dir;
+  EngineChoice engine;
   engine::BosRule bos = engine::BosRule::kCheckpoint;
-  std::string dtype = "fp32";
-  std::string device = "cpu";
-  std::string attention = "auto";
-  int threads = 0;  ///< 0: all usable processors
-  TruncateRule truncate = TruncateRule::kError;
-  bool chat = false;
-  bool fewshot_as_multiturn = false;
+  Truncate truncate = Truncate::kError;
 
   // What is kept.
   std::filesystem::path db;
+  std::filesystem::path output;  ///< --output: a JSON report; empty: none
   std::string name;
   std::vector<std::string> tags;
+  std::vector<std::string> command_line;
+  bool fresh = false;   ///< a new run even where a stored one answers the plan
+  bool rehash = false;  ///< hash the weights even where the cache knows them
+
+  // How code is run.
+  sandbox::SandboxOptions sandbox;
+  bool skip_unavailable = false;  ///< leave code tasks out when the sandbox refuses
 };
+
+/// What can change a result beside weights, tasks, BOS and numerics, as canonical JSON: compared on resume.
+std::string parameters_json(const RunPlan& plan);
 
 }  // namespace fathom::harness

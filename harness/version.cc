@@ -7,6 +7,8 @@
 
 namespace fathom::harness {
 
+std::string version_number() { return kVersion; }
+
 std::string version_text() {
   const MachineInfo machine = describe_machine();
   return fmt::format(

@@ -5,6 +5,9 @@
 
 namespace fathom::harness {
 
+/// "0.1.0"
+std::string version_number();
+/// What `fathom --version` prints.
 std::string version_text();
 
 }  // namespace fathom::harness

@@ -20,6 +20,14 @@ TEST(Sha256, PiecesHashLikeTheWhole) {
   EXPECT_EQ(hash.finish(), sha256("abc"));
 }
 
+TEST(Sha256, HexadecimalRoundTripsAndRefusesOtherTexts) {
+  const Sha256Digest digest = sha256("abc");
+  EXPECT_EQ(digest_from_hex(to_hex(digest)), digest);
+  EXPECT_FALSE(digest_from_hex("abc").has_value());
+  EXPECT_FALSE(digest_from_hex(std::string(63, '0') + "g").has_value());
+  EXPECT_FALSE(digest_from_hex(std::string(62, '0') + "-1").has_value());
+}
+
 TEST(Sha256, AFileHashesLikeItsBytes) {
   const std::string path = testing::TempDir() + "/sha256_test.txt";
   write_file_atomically(path, "abc");

@@ -1,0 +1,173 @@
+#include "harness/run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <tuple>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "harness/args.h"
+#include "harness/interrupt.h"
+#include "harness/open_tasks.h"
+#include "harness/run_loop.h"
+#include "harness/run_record.h"
+#include "harness/run_report.h"
+#include "harness/sandbox_execution.h"
+#include "harness/version.h"
+#include "results/file_hasher.h"
+#include "results/runs.h"
+#include "results/store.h"
+
+namespace fathom::harness {
+namespace {
+
+bool runs_code(const tasks::Selection& selection) {
+  return std::any_of(selection.tasks.begin(), selection.tasks.end(),
+                     [](const tasks::Task* task) { return task->kind == tasks::TaskKind::kCode; });
+}
+
+// The sandbox is started before the model is mapped: its processes are then small, and a machine that cannot
+// confine a program says so before hours of computing.
+std::unique_ptr<CodeExecution> start_sandbox(const RunPlan& plan, tasks::Selection& selection) {
+  if (!runs_code(selection)) return nullptr;
+  try {
+    return start_sandbox_execution(plan.sandbox);
+  } catch (const Error& error) {
+    if (!plan.skip_unavailable || error.kind() != ErrorKind::kEnvironment) throw;
+    fmt::print(stderr, "fathom: warning: {}\n", error.what());
+  }
+  std::erase_if(selection.tasks, [](const tasks::Task* task) {
+    const bool code = task->kind == tasks::TaskKind::kCode;
+    if (code) fmt::print(stderr, "fathom: warning: {} left out (--skip-unavailable)\n", task->name);
+    return code;
+  });
+  if (selection.tasks.empty()) {
+    throw Error(ErrorKind::kEnvironment, "every task asked for runs code, and the sandbox is not available");
+  }
+  return nullptr;
+}
+
+// What the store has already, as a set to look up.
+using DoneSet = std::set<std::tuple<size_t, size_t, int64_t>>;
+
+DoneSet done_set(const results::StartedRun& started) {
+  DoneSet done;
+  for (const results::SamplePlace& sample : started.stored) done.emplace(sample.task, sample.doc, sample.rep);
+  return done;
+}
+
+void print_end_line(const LoopCounts& counts) {
+  const double seconds = std::max(counts.elapsed_s, 1e-9);
+  const int64_t computed = counts.prompt_tokens - counts.cached_tokens + counts.output_tokens;
+  fmt::print(
+      stderr,
+      "{} samples in {}: {:.1f} samples/s, {:.0f} tokens/s ({} prompt tokens, {} from cache, {} generated)\n",
+      counts.n_samples, format_duration(counts.elapsed_s), static_cast<double>(counts.n_samples) / seconds,
+      static_cast<double>(computed) / seconds, counts.prompt_tokens, counts.cached_tokens,
+      counts.output_tokens);
+}
+
+RequestBuilder make_builder(const RunPlan& plan, const LoadedEngine& model) {
+  return RequestBuilder(*model.tokenizer, {.bos = plan.bos,
+                                           .special = engine::SpecialTokens::kParse,
+                                           .truncate = plan.truncate,
+                                           .max_tokens = model.engine->max_tokens()});
+}
+
+// Where hashes of weight files are remembered; nowhere without a home folder.
+std::filesystem::path hash_cache() {
+  const std::filesystem::path folder = user_cache_folder();
+  return folder.empty() ? folder : folder / "file-hashes";
+}
+
+// Computes what is missing and stores it; the run's status in the store says how it ended.
+int compute(const RunPlan& plan, std::span<const OpenTask> open, const LoadedEngine& model,
+            CodeExecution* code, results::Store& store, results::FileHasher& hasher,
+            const results::StartedRun& started) {
+  InterruptGuard interrupt;
+  LoopCounts counts;
+  LoopEnd end = LoopEnd::kFinished;
+  try {
+    const DoneSet done = done_set(started);
+    WorkFeed feed(open, make_builder(plan, model),
+                  [&done](size_t task, size_t doc, int64_t rep) { return done.contains({task, doc, rep}); });
+    end = run_loop(
+        {.tasks = open,
+         .engine = model.engine.get(),
+         .code = code,
+         .store = &store,
+         .seed = plan.seed,
+         .progress_name = plan.name.empty() ? fmt::format("{}", fmt::join(plan.tasks, " ")) : plan.name,
+         .n_already_stored = static_cast<int64_t>(done.size()),
+         .stop = &interrupt.signal()},
+        [&feed] { return feed.next(); }, counts);
+    if (end == LoopEnd::kFinished) store.set_checkpoint_files(hasher.finish());
+  } catch (const std::exception& error) {
+    store.finish_run(results::RunStatus::kFailed, error.what());
+    throw;
+  }
+  print_end_line(counts);
+  if (end == LoopEnd::kInterrupted) {
+    store.finish_run(results::RunStatus::kInterrupted, "signal");
+    fmt::print(stderr, "run {} interrupted; the same command goes on where it stopped\n", started.run_id);
+    return interrupt.exit_code();
+  }
+  store.finish_run(results::RunStatus::kComplete);
+  return kExitDone;
+}
+
+// The final table, from the store alone.
+int report(const RunPlan& plan, results::Store& store, int64_t run_id) {
+  fmt::print("{}", run_report(store.database(), run_id));
+  if (!plan.output.empty()) {
+    write_file_atomically(plan.output, run_report_json(store.database(), run_id).dump(2) + "\n");
+  }
+  return results::run_info(store.database(), run_id).n_errors > 0 ? kExitUnscored : kExitDone;
+}
+
+}  // namespace
+
+int run(const RunPlan& plan) {
+  tasks::Selection selection = tasks::select_tasks(plan.tasks);
+  const std::unique_ptr<CodeExecution> code = start_sandbox(plan, selection);
+
+  const LoadedEngine model = load_engine(plan.engine, WithTokenizer::kYes);
+  const TokenizerCounter counter(*model.tokenizer);
+  const std::vector<OpenTask> open = open_tasks(plan, selection, counter);
+
+  results::Store store = results::Store::open_for_writing(plan.db, version_number());
+  results::RunRecord record = make_run_record({.plan = plan,
+                                               .checkpoint = *model.checkpoint,
+                                               .tokenizer = *model.tokenizer,
+                                               .selection = selection,
+                                               .tasks = open,
+                                               .numerics_json = model.engine->numerics_json(),
+                                               .n_threads = model.engine->n_threads()});
+  results::FileHasher hasher(model.checkpoint->model_dir(), record.checkpoint.weights,
+                             {.n_threads = 1, .cache = hash_cache(), .rehash = plan.rehash});
+  if (store.needs_hashes(record)) record.checkpoint.files = hasher.finish();
+  const results::StartedRun started =
+      store.begin_run(record, plan.fresh ? results::Start::kFresh : results::Start::kResume);
+  if (started.complete) {
+    fmt::print(stderr, "run {} has answered this already; nothing was computed (--fresh computes anew)\n",
+               started.run_id);
+    return report(plan, store, started.run_id);
+  }
+  if (!started.stored.empty()) {
+    fmt::print(stderr, "run {}: {} samples are in the store already\n", started.run_id,
+               started.stored.size());
+  }
+  if (code) {
+    const CodePolicy policy = code->policy();
+    store.add_sandbox_policy(policy.sha256, policy.level, policy.layers_json);
+  }
+  const int exit_code = compute(plan, open, model, code.get(), store, hasher, started);
+  return exit_code == kExitDone ? report(plan, store, started.run_id) : exit_code;
+}
+
+}  // namespace fathom::harness

@@ -1,0 +1,142 @@
+#include "harness/run_record.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "build_info.h"
+#include "engine/model_geometry.h"
+#include "harness/machine.h"
+#include "harness/sample_record.h"
+#include "scorers/scorer.h"
+
+namespace fathom::harness {
+namespace {
+
+results::CheckpointRecord checkpoint_record(const engine::Checkpoint& checkpoint) {
+  const engine::ModelConfig& config = checkpoint.config();
+  const engine::ModelGeometry geometry = engine::measure_geometry(config);
+  const nlohmann::json config_json = nlohmann::json::parse(checkpoint.config_text());
+  results::CheckpointRecord record;
+  const std::filesystem::path folder = std::filesystem::absolute(checkpoint.model_dir()).lexically_normal();
+  record.model = folder.filename().empty() ? folder.parent_path().filename() : folder.filename();
+  record.path = folder.string();
+  record.arch = config_json.value("model_type", "deepseek_v2");
+  record.dtype = std::string(kernels::dtype_name(checkpoint.weights().lm_head.dtype));
+  record.n_params = geometry.parameters;
+  record.n_active_params = geometry.active_without_input_embedding;
+  record.max_tokens = config.max_position_embeddings;
+  record.config_json = checkpoint.config_text();
+  for (const engine::CheckpointFile& file : checkpoint.files()) {
+    struct stat status{};
+    if (::stat(file.path.c_str(), &status) != 0)
+      bad_input(file.path.string(), "vanished since it was opened");
+    record.weights.push_back(
+        {.path = file.path.lexically_relative(checkpoint.model_dir()).string(),
+         .size_bytes = static_cast<int64_t>(file.size_bytes),
+         .mtime_ns = status.st_mtim.tv_sec * int64_t{1'000'000'000} + status.st_mtim.tv_nsec,
+         .inode = status.st_ino});
+  }
+  return record;
+}
+
+// pass@1, pass@10, ... of one task are one scoring of each answer, "pass", summarised for several k.
+results::ScoringRecord scoring_record(const tasks::Task& task, const tasks::Metric& metric) {
+  results::ScoringRecord scoring;
+  scoring.metric = metric.name;
+  scoring.filter = metric.filter;
+  scoring.scorer_version = std::string(scorers::kScorerVersion);
+  if (task.kind == tasks::TaskKind::kNeedle) {
+    scoring.kind = results::ScoreKind::kBounded;
+    scoring.low = 1;
+    scoring.high = 10;
+  }
+  return scoring;
+}
+
+std::vector<results::ScoringRecord> scoring_records(const OpenTask& open) {
+  std::vector<results::ScoringRecord> scorings;
+  for (const tasks::Metric& metric : open.task->metrics)
+    scorings.push_back(scoring_record(*open.task, metric));
+  FATHOM_CHECK(!scorings.empty(), "{} has no metric", open.task->name);
+  scorings.front().headline = true;
+  return scorings;
+}
+
+std::vector<std::string> groups_of(const tasks::Task& task, const tasks::Selection& selection) {
+  std::vector<std::string> names;
+  for (const tasks::Group* group : selection.groups) {
+    const bool member =
+        std::find(group->members.begin(), group->members.end(), task.name) != group->members.end();
+    if (member) names.push_back(group->name);
+  }
+  return names;
+}
+
+results::TaskRecord task_record(const OpenTask& open, const tasks::Selection& selection) {
+  const tasks::Task& task = *open.task;
+  const tasks::DatasetIdentity& dataset = open.documents.dataset;
+  results::TaskRecord record;
+  record.name = task.name;
+  record.version = task.version;
+  record.kind = std::string(tasks::task_kind_name(task.kind));
+  record.n_shot = open.num_fewshot;
+  record.spec_json = tasks::task_spec(task).dump();
+  record.n_reps = open.n_reps;
+  record.groups = groups_of(task, selection);
+  record.dataset = {.sha256 = dataset.sha256,
+                    .name = dataset.config.empty() ? dataset.name : dataset.name + "/" + dataset.config,
+                    .split = dataset.split,
+                    .n_rows = dataset.n_rows,
+                    .source = {}};
+  for (int64_t i = 0; i < open.n_planned; ++i) {
+    const tasks::Sample& sample = open.documents.samples[static_cast<size_t>(i)];
+    record.docs.push_back({.ordinal = sample.doc_id,
+                           .key = sample.doc_key,
+                           .sha256 = document_sha256(sample),
+                           .cluster = sample.cluster,
+                           .target = sample.target});
+  }
+  record.scorings = scoring_records(open);
+  return record;
+}
+
+std::string machine_json() {
+  const MachineInfo machine = describe_machine();
+  return nlohmann::json{{"hostname", machine.hostname},
+                        {"cpu", machine.cpu},
+                        {"instruction_sets", machine.instruction_sets},
+                        {"cores", machine.cores},
+                        {"ram_bytes", machine.ram_bytes},
+                        {"kernel", machine.kernel}}
+      .dump();
+}
+
+}  // namespace
+
+results::RunRecord make_run_record(const RunParts& parts) {
+  const RunPlan& plan = parts.plan;
+  results::RunRecord run;
+  run.name = plan.name;
+  run.tags = plan.tags;
+  run.checkpoint = checkpoint_record(parts.checkpoint);
+  run.tokenizer = {.sha256 = parts.tokenizer.sha256(), .vocab_size = parts.tokenizer.vocab_size()};
+  run.bos = parts.tokenizer.adds_bos(plan.bos) ? "on" : "off";
+  run.parameters_json = parameters_json(plan);
+  run.numerics_json = parts.numerics_json;
+  for (const OpenTask& open : parts.tasks) run.tasks.push_back(task_record(open, parts.selection));
+  run.options_json = nlohmann::json(plan.command_line).dump();
+  run.machine_json = machine_json();
+  run.build = {.sha256 = sha256_file("/proc/self/exe"),
+               .version = kVersion,
+               .git_commit = kGitCommit,
+               .git_dirty = kGitDirty,
+               .compiler = kCompiler};
+  run.n_threads = parts.n_threads;
+  run.device = plan.engine.device == Device::kCuda ? "cuda" : "cpu";
+  return run;
+}
+
+}  // namespace fathom::harness

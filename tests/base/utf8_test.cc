@@ -22,7 +22,7 @@ TEST(Utf8, EveryScalarValueEncodesAndDecodes) {
     ASSERT_EQ(utf8_code_point(text.data()), c);
     ASSERT_EQ(valid_utf8_prefix(text), text.size()) << std::hex << static_cast<uint32_t>(c);
     for (size_t n = 1; n < text.size(); ++n) {
-      ASSERT_EQ(incomplete_utf8_suffix("x" + text.substr(0, n)), n);
+      ASSERT_EQ(incomplete_utf8_suffix(std::string("x").append(text, 0, n)), n);
       ASSERT_EQ(repaired(text.substr(0, n)), kReplacementCharacter);
     }
     ASSERT_EQ(incomplete_utf8_suffix(text), 0u);

@@ -33,7 +33,8 @@ Progress::~Progress() {
 void Progress::update(int64_t done, const std::string& note) {
   const Clock::time_point now = Clock::now();
   const double interval_s = terminal_ ? 0.2 : 30.0;
-  if (done < total_ && seconds_between(last_, now) < interval_s) return;
+  if (ended_ || (done < total_ && seconds_between(last_, now) < interval_s)) return;
+  ended_ = done >= total_;
   last_ = now;
   const std::string text = line(done, seconds_between(start_, now), note);
   if (terminal_) {

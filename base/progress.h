@@ -31,6 +31,7 @@ class Progress {
   int64_t total_;
   bool terminal_;
   bool drawn_ = false;
+  bool ended_ = false;  ///< the last item was reported; later updates are repeats
   std::chrono::steady_clock::time_point start_;
   std::chrono::steady_clock::time_point last_;
 };

@@ -62,10 +62,13 @@ struct BuildRecord {
 struct DocRecord {
   int64_t ordinal = 0;  ///< row number in the data file, from 0
   std::string key;      ///< "HumanEval/3", or the row number
-  Sha256Digest sha256{};
+  Sha256Digest sha256{};  ///< over everything the task reads of the row, key and target included
   std::string cluster;  ///< items that share a text share a cluster; empty for none
   std::string target;
 };
+
+/// Identifies the row as its task reads it: tasks that share a data file may take other targets from it.
+Sha256Digest doc_identity(const DocRecord& doc);
 
 struct DatasetRecord {
   Sha256Digest sha256{};  ///< of the data file, or of the generator's parameters

@@ -20,6 +20,7 @@ TEST(Progress, TheLastItemIsAlwaysReportedAndNothingReachesStandardOutput) {
   {
     Progress progress("mmlu", "questions", 3);
     for (int64_t done = 1; done <= 3; ++done) progress.update(done, "note");
+    progress.update(3, "note");
   }
   EXPECT_THAT(testing::internal::GetCapturedStderr(),
               testing::MatchesRegex("mmlu: 3/3 questions, .*/s, .* s, note\n"));

@@ -273,7 +273,11 @@ TEST_F(ResumeTest, NothingIsReusedAcrossDifferentContent) {
               run.tasks[0].scorings[0].scorer_version = "2";
             }),
             0);
-  EXPECT_EQ(n_reused([](RunRecord& run) { run.tasks[0].docs[0].target = "E"; }), 7);
+  EXPECT_EQ(n_reused([](RunRecord& run) {
+              run.tasks[0].docs[0].target = "E";
+              run.tasks[0].docs[0].sha256 = sha256("the row with target E");
+            }),
+            7);
 }
 
 TEST_F(ResumeTest, ARunJudgedByAnotherScorerVersionIsNotContinued) {

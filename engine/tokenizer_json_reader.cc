@@ -68,6 +68,7 @@ class Reader : public nlohmann::json_sax<json> {
       part_ = Part::kTree;
     } else if (part_ == Part::kMergePair) {
       if (halves_ != 2) bad_merge("an array of another length than 2");
+      finish_merge();
       part_ = Part::kMerges;
     } else {
       stack_.pop_back();
@@ -150,27 +151,26 @@ class Reader : public nlohmann::json_sax<json> {
     if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos) {
       bad_merge("a string without exactly one space");
     }
-    start_merge(text.substr(0, space));
-    finish_merge(text.substr(space + 1));
+    add_left(text.substr(0, space));
+    raw_.merge_texts.append(text.substr(space + 1));
+    finish_merge();
   }
 
   void add_half_of_pair(std::string_view text) {
-    if (halves_ == 2) bad_merge("an array of another length than 2");
     if (halves_++ == 0) {
-      start_merge(text);
+      add_left(text);
     } else {
-      finish_merge(text);
+      raw_.merge_texts.append(text);
     }
   }
 
-  void start_merge(std::string_view left) {
+  void add_left(std::string_view left) {
     begin_ = static_cast<uint32_t>(raw_.merge_texts.size());
     raw_.merge_texts.append(left);
     middle_ = static_cast<uint32_t>(raw_.merge_texts.size());
   }
 
-  void finish_merge(std::string_view right) {
-    raw_.merge_texts.append(right);
+  void finish_merge() {
     raw_.merges.push_back({begin_, middle_, static_cast<uint32_t>(raw_.merge_texts.size())});
   }
 

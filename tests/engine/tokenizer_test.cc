@@ -1,218 +1,144 @@
+// What Tokenizer adds to the golden comparisons (tokenizer_golden_test.cc): parts, bytes, BOS, threads.
 #include "engine/tokenizer.h"
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <nlohmann/json.hpp>
-#include <sstream>
+#include <algorithm>
+#include <thread>
 
-#include "base/error.h"
-#include "base/file.h"
+#include "tests/engine/tokenizer_corpora.h"
 #include "tests/expect_error.h"
-#include "tests/temporary_folder.h"
+#include "tests/shared_data.h"
 
 namespace fathom::engine {
 namespace {
 
-namespace fs = std::filesystem;
 using Ids = std::vector<TokenId>;
 
-const fs::path kSmall = fs::path(FATHOM_SOURCE_DIR) / "tests/golden/tokenizer";
-const fs::path kReference = fs::path(FATHOM_SOURCE_DIR) / "../shared/data/tokenizer/deepseek-v2";
+const std::string kUser = "<\uFF5CUser\uFF5C>";
 
 const Tokenizer& small() {
-  static const Tokenizer kTokenizer = Tokenizer::load(kSmall);
-  return kTokenizer;
-}
-
-// The 47 texts and ids that come with the reference's vocabulary.
-std::vector<std::pair<std::string, Ids>> reference_cases() {
-  const std::string separator = "\n__ggml_vocab_test__\n";
-  const std::string texts = read_file(kReference / "cases.inp");
-  std::istringstream lines(read_file(kReference / "cases.out"));
-  std::vector<std::pair<std::string, Ids>> cases;
-  size_t begin = 0;
-  for (std::string line; std::getline(lines, line);) {
-    const size_t end = texts.find(separator, begin);
-    Ids ids;
-    std::istringstream numbers(line);
-    for (TokenId id; numbers >> id;) ids.push_back(id);
-    cases.emplace_back(texts.substr(begin, end == std::string::npos ? end : end - begin), ids);
-    if (end == std::string::npos) break;
-    begin = end + separator.size();
-  }
-  return cases;
-}
-
-class ReferenceTokenizer : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (!fs::exists(kReference / "tokenizer.json"))
-      GTEST_SKIP() << "skipped: no reference tokenizer at " << kReference;
-  }
-  const Tokenizer& tokenizer() {
-    static const Tokenizer kTokenizer = Tokenizer::load(kReference);
-    return kTokenizer;
-  }
-};
-
-TEST_F(ReferenceTokenizer, GivesTheReferenceIdsOfEveryCase) {
-  const auto cases = reference_cases();
-  EXPECT_GE(cases.size(), 45u);
-  for (const auto& [text, ids] : cases) EXPECT_EQ(tokenizer().encode(text), ids) << text;
-}
-
-// deepseek_v2 pre-tokenizer: each step re-splits the pieces of the one before.
-TEST_F(ReferenceTokenizer, SplitsAsTheSequenceOfStepsDoes) {
-  const auto pieces = [&](std::string_view text) {
-    std::vector<std::string> all;
-    for (TokenId id : tokenizer().encode(text)) all.emplace_back(tokenizer().token_bytes(id));
-    return all;
-  };
-  using Pieces = std::vector<std::string>;
-  EXPECT_EQ(pieces("  a"), (Pieces{" ", " a"}));
-  EXPECT_EQ(pieces("1,234.5"), (Pieces{"1", ",", "2", "3", "4", ".", "5"}));
-  EXPECT_EQ(pieces("it's"), (Pieces{"it", "'", "s"}));
-  EXPECT_EQ(pieces("foo_bar"), (Pieces{"foo", "_", "bar"}));
-  EXPECT_EQ(pieces("a  \n  b"), (Pieces{"a", "  ", "\n", " ", " b"}));
-}
-
-TEST_F(ReferenceTokenizer, KnowsTheHandyIds) {
-  EXPECT_EQ(tokenizer().encode("\t"), Ids{184});
-  EXPECT_EQ(tokenizer().encode("\n"), Ids{185});
-  EXPECT_EQ(tokenizer().encode(" "), Ids{207});
-  EXPECT_EQ(tokenizer().encode("Hello"), Ids{17464});
-  EXPECT_EQ(tokenizer().encode(" Hello"), Ids{37727});
-  EXPECT_EQ(tokenizer().encode("F\xc3\xbchrer"), (Ids{37, 100014, 71, 6245}))
-      << "an added token that is not special";
-}
-
-TEST_F(ReferenceTokenizer, DecodingGivesBackTheText) {
-  for (const auto& [text, ids] : reference_cases()) {
-    if (text.find("\xc3\xbc") != std::string::npos)
-      continue;  // the file's own added byte tokens do not round-trip
-    EXPECT_EQ(tokenizer().decode(ids), text);
-  }
-}
-
-// tests/golden/tokenizer/cases.json was written by Hugging Face tokenizers
-// (tools/tokenizer/make_golden_tokenizer.py).
-TEST(Tokenizer, AgreesWithHuggingFaceTokenizersOnTheGoldenCases) {
-  const auto cases = nlohmann::json::parse(read_file(kSmall / "cases.json"));
-  ASSERT_GT(cases.size(), 200u);
-  for (const auto& one : cases) {
-    const auto text = one.at("text").get<std::string>();
-    EXPECT_EQ(small().encode(text), one.at("ids").get<Ids>()) << text;
-    EXPECT_EQ(small().decode(one.at("ids").get<Ids>(), Tokenizer::DecodeSpecial::kKeep),
-              one.at("decoded").get<std::string>());
-  }
+  static const Tokenizer tokenizer = Tokenizer::load(FATHOM_SOURCE_DIR "/tests/golden/tokenizer");
+  return tokenizer;
 }
 
 TEST(Tokenizer, InvalidBytesBecomeReplacementCharactersAndAreCounted) {
+  int64_t n_invalid = -1;
+  const Ids ids = small().encode("a\xFF\xFE z\xE2\x82", SpecialTokens::kParse, &n_invalid);
+  EXPECT_EQ(n_invalid, 4);
+  EXPECT_EQ(small().decode(ids), "a\uFFFD\uFFFD z\uFFFD");
+  EXPECT_EQ(ids, small().encode("a\uFFFD\uFFFD z\uFFFD", SpecialTokens::kParse, &n_invalid));
+  EXPECT_EQ(n_invalid, 0);
+}
+
+TEST(Tokenizer, BytesThatAreNoTextDecodeToReplacementCharacters) {
+  const Ids crab = small().encode("\U0001F980");
+  ASSERT_EQ(crab.size(), 4u) << "a token for each byte";
+  EXPECT_EQ(small().decode(crab), "\U0001F980");
+  EXPECT_EQ(small().decode(std::span(crab).first(3)), "\uFFFD");
+  EXPECT_EQ(small().decode(std::span(crab).subspan(1)), "\uFFFD\uFFFD\uFFFD");
+  EXPECT_EQ(small().token_bytes(crab[0]), "\xF0");
+}
+
+TEST(Tokenizer, IdsOutsideTheVocabularyDecodeToNothing) {
+  EXPECT_EQ(small().vocab_size(), 512);
+  for (const TokenId id : {-1, 512, 102399}) {
+    EXPECT_EQ(small().token_bytes(id), "");
+    EXPECT_FALSE(small().is_special(id));
+    const Ids ids = {id, 64, id};
+    EXPECT_EQ(small().decode(ids), "a");
+  }
+}
+
+TEST(Tokenizer, PiecesAndMergesRunAcrossParts) {
+  for (const std::string text : {"User: the answer", "a  b\n\nc", "the\u00E9\u4E2D\U0001F980"}) {
+    for (size_t cut = 0; cut <= text.size(); ++cut) {
+      if (cut < text.size() && (static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80) continue;
+      const std::string_view whole = text;
+      const TextPart parts[] = {{whole.substr(0, cut), SpecialTokens::kParse},
+                                {whole.substr(cut), SpecialTokens::kText}};
+      EXPECT_EQ(small().encode(parts), small().encode(text)) << cut;
+    }
+  }
+}
+
+TEST(Tokenizer, SpecialTokensMatchOnlyInsidePartsThatParseThem) {
+  const TokenId user = 508;
+  const TextPart parts[] = {
+      {kUser, SpecialTokens::kParse}, {kUser, SpecialTokens::kText}, {kUser, SpecialTokens::kParse}};
+  const Ids ids = small().encode(parts);
+  EXPECT_EQ(ids.front(), user);
+  EXPECT_EQ(ids.back(), user);
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), user), 2);
+  EXPECT_EQ(small().decode(ids, Tokenizer::DecodeSpecial::kKeep), kUser + kUser + kUser);
+
+  // Half in one part, half in the next: neither.
+  for (size_t cut = 1; cut < kUser.size(); ++cut) {
+    if ((static_cast<unsigned char>(kUser[cut]) & 0xC0) == 0x80) continue;
+    const std::string_view whole = kUser;
+    const TextPart halves[] = {{whole.substr(0, cut), SpecialTokens::kText},
+                               {whole.substr(cut), SpecialTokens::kParse}};
+    const Ids split = small().encode(halves);
+    EXPECT_EQ(std::count(split.begin(), split.end(), user), 0) << cut;
+  }
+}
+
+TEST(Tokenizer, InvalidBytesAreRepairedPartByPart) {
   int64_t n_invalid = 0;
-  const Ids ids = small().encode("a\xff\xfe z", SpecialTokens::kParse, &n_invalid);
+  const TextPart parts[] = {{"\xC3", SpecialTokens::kText}, {"\xA9", SpecialTokens::kText}};  // together: é
+  EXPECT_EQ(small().decode(small().encode(parts, &n_invalid)), "\uFFFD\uFFFD");
   EXPECT_EQ(n_invalid, 2);
-  EXPECT_EQ(small().decode(ids), "a\xef\xbf\xbd\xef\xbf\xbd z");
-}
-
-TEST(Tokenizer, SpecialTokensInTextAreParsedOrKeptAsText) {
-  const std::string eos(small().token_bytes(*small().eos_id()));
-  EXPECT_EQ(small().encode(eos), Ids{*small().eos_id()});
-  const Ids as_text = small().encode(eos, SpecialTokens::kText);
-  EXPECT_GT(as_text.size(), 1u);
-  EXPECT_EQ(small().decode(as_text), eos);
-}
-
-TEST(Tokenizer, AddedTokensThatAreNotSpecialAlwaysMatch) {
-  const Ids parsed = small().encode("a\xc3\xb8z");
-  EXPECT_EQ(small().encode("a\xc3\xb8z", SpecialTokens::kText), parsed);
-  EXPECT_NE(std::find(parsed.begin(), parsed.end(), 180), parsed.end());
-}
-
-TEST(Tokenizer, DecodingLeavesSpecialTokensOutWhenAsked) {
-  const Ids ids = {*small().bos_id(), small().encode("a").front(), *small().eos_id()};
-  EXPECT_EQ(small().decode(ids), "a");
-  EXPECT_GT(small().decode(ids, Tokenizer::DecodeSpecial::kKeep).size(), 1u);
 }
 
 TEST(Tokenizer, BosIsAddedExactlyOnce) {
   const Ids plain = small().encode("a");
   const Ids with = small().with_bos(plain, BosRule::kOn);
-  EXPECT_EQ(with.front(), small().bos_id());
+  EXPECT_EQ(with, (Ids{503, plain[0]}));
   EXPECT_EQ(small().with_bos(with, BosRule::kOn), with);
   EXPECT_EQ(small().with_bos(plain, BosRule::kOff), plain);
-  EXPECT_EQ(small().with_bos(plain, BosRule::kCheckpoint), with) << "the checkpoint says add_bos_token true";
+  EXPECT_EQ(small().with_bos({}, BosRule::kOn), Ids{503});
 }
 
-class EditedTokenizer : public ::testing::Test {
- protected:
-  void SetUp() override {
-    json_ = nlohmann::json::parse(read_file(kSmall / "tokenizer.json"));
-    config_ = nlohmann::json::parse(read_file(kSmall / "tokenizer_config.json"));
+// The working memory and the cached words of one call are never those of another.
+TEST(Tokenizer, ManyThreadsGetTheSameIds) {
+  const std::vector<std::string> texts = corpus_texts("scripts", 3, 300, {});
+  std::vector<Ids> expected;
+  for (const std::string& text : texts) expected.push_back(small().encode(text));
+  const Tokenizer fresh = Tokenizer::load(FATHOM_SOURCE_DIR "/tests/golden/tokenizer");
+  std::vector<std::thread> threads;
+  std::vector<int> n_wrong(4, 0);
+  for (size_t t = 0; t < n_wrong.size(); ++t) {
+    threads.emplace_back([&, t] {
+      for (size_t i = 0; i < 2 * texts.size(); ++i) {
+        const size_t which = (i * (t + 1)) % texts.size();
+        if (fresh.encode(texts[which]) != expected[which]) ++n_wrong[t];
+      }
+    });
   }
-  Tokenizer load() {
-    write_file_atomically(folder_ / "tokenizer.json", json_.dump());
-    write_file_atomically(folder_ / "tokenizer_config.json", config_.dump());
-    return Tokenizer::load(folder_.path());
-  }
-  void expect_refused(std::initializer_list<std::string_view> words) {
-    fathom::testing::expect_error(ErrorKind::kBadInput, [this] { load(); }, words);
-  }
-  nlohmann::json json_, config_;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(n_wrong, std::vector<int>(4, 0));
+}
 
- private:
-  fathom::testing::TemporaryFolder folder_;
-};
-
-TEST_F(EditedTokenizer, BothMergeNotationsGiveTheSameIds) {
-  auto& merges = json_["model"]["merges"];
-  for (auto& merge : merges) {
-    if (merge.is_string()) {
-      const auto text = merge.get<std::string>();
-      const size_t space = text.find(' ');
-      merge = nlohmann::json::array({text.substr(0, space), text.substr(space + 1)});
-    } else {
-      merge = merge[0].get<std::string>() + " " + merge[1].get<std::string>();
+// Pieces of up to 24 bytes are cached by their words and length; neighbours in length and bytes differ.
+TEST(Tokenizer, CachedPiecesAreNeverMistakenForOthers) {
+  const Tokenizer fresh = Tokenizer::load(FATHOM_SOURCE_DIR "/tests/golden/tokenizer");
+  for (int round = 0; round < 2; ++round) {
+    for (size_t length = 1; length <= 40; ++length) {
+      for (size_t at = 0; at < length; ++at) {
+        std::string piece(length, 'e');
+        piece[at] = 'r';
+        EXPECT_EQ(fresh.decode(fresh.encode(piece)), piece);
+        EXPECT_EQ(fresh.encode(piece + "\n" + piece).size(), 2 * fresh.encode(piece).size() + 1);
+      }
     }
   }
-  const std::string text = "The quick brown fox, 12 times.\n";
-  EXPECT_EQ(load().encode(text), small().encode(text));
 }
 
-TEST_F(EditedTokenizer, AddBosTokenFalseIsFollowed) {
-  config_["add_bos_token"] = false;
-  EXPECT_FALSE(load().adds_bos(BosRule::kCheckpoint));
-  EXPECT_TRUE(load().adds_bos(BosRule::kOn));
-}
-
-TEST_F(EditedTokenizer, AnotherModelTypeIsRefused) {
-  json_["model"]["type"] = "Unigram";
-  expect_refused({"tokenizer.json", "Unigram", "BPE"});
-}
-
-TEST_F(EditedTokenizer, AnUnknownPreTokenizerStepIsRefused) {
-  json_["pre_tokenizer"]["pretokenizers"][0]["type"] = "Whitespace";
-  expect_refused({"tokenizer.json", "Whitespace"});
-}
-
-TEST_F(EditedTokenizer, AnUnknownPatternIsRefused) {
-  json_["pre_tokenizer"]["pretokenizers"][1]["pattern"]["Regex"] = "[a-z]+";
-  expect_refused({"tokenizer.json", "[a-z]+"});
-}
-
-TEST_F(EditedTokenizer, ANormalizerIsRefused) {
-  json_["normalizer"] = {{"type", "NFKC"}};
-  expect_refused({"tokenizer.json", "normalizer"});
-}
-
-TEST_F(EditedTokenizer, ByteFallbackIsRefused) {
-  json_["model"]["byte_fallback"] = true;
-  expect_refused({"tokenizer.json", "byte_fallback"});
-}
-
-TEST_F(EditedTokenizer, AMergeOfAnUnknownTokenIsRefused) {
-  json_["model"]["merges"].push_back("qqqq zzzz");
-  expect_refused({"tokenizer.json", "merge"});
+// A megabyte of one letter is one piece; the test would take hours in quadratic time.
+TEST(Tokenizer, AVeryLongPieceIsEncoded) {
+  const std::string line(1 << 20, 'e');
+  const Ids ids = small().encode(line);
+  EXPECT_EQ(small().decode(ids), line);
 }
 
 }  // namespace

@@ -90,6 +90,7 @@ def main() -> int:
     parser.add_argument("--text", nargs="*", default=[], help="UTF-8 files to compare line by line and whole")
     parser.add_argument("--count", type=int, default=20000, help="texts of each corpus")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--skip-code-points", action="store_true", help="saves most of the time")
     args = parser.parse_args()
 
     tokenizer_json = pathlib.Path(args.model, "tokenizer.json")
@@ -97,11 +98,12 @@ def main() -> int:
     added = json.loads(tokenizer_json.read_text())["added_tokens"]
     tokens = [token["content"] for token in sorted(added, key=lambda token: token["id"])]
 
-    checker.encoded("every code point", code_point_texts(), "parse")
     for name in corpora.CORPORA:
         if tokens or "token" not in corpora.CORPORA[name]:
             checker.texts(name, corpora.texts(name, args.seed, args.count, tokens))
     checker.ids(args.count, args.seed)
+    if not args.skip_code_points:
+        checker.encoded("every code point", code_point_texts(), "parse")
     for file in args.text:
         text = pathlib.Path(file).read_bytes().decode("utf-8", errors="replace")
         checker.texts(file, [*text.splitlines(keepends=True), text])

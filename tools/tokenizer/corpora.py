@@ -1,4 +1,5 @@
-"""Seeded texts that exercise a tokenizer. make_golden_cases.py and check_equality.py use them.
+"""Seeded texts that exercise a tokenizer. tests/engine/tokenizer_corpora.cc makes the same ones, character for
+character, so that make_goldens.py need keep only hashes.
 
 A text is a row of runs; a run is some characters of one kind, or an added token (whole or cut short).
 """

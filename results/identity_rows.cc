@@ -13,6 +13,12 @@ int64_t find_id(Database& database, std::string_view select, const Keys&... keys
   return *id;
 }
 
+// Identifies the row as this task reads it: tasks that share a data file may take other targets from it.
+Sha256Digest doc_identity(const DocRecord& doc) {
+  return sha256(fmt::format("{}\n{} {}\n{} {}\n{} {}", to_hex(doc.sha256), doc.key.size(), doc.key,
+                            doc.cluster.size(), doc.cluster, doc.target.size(), doc.target));
+}
+
 }  // namespace
 
 int64_t checkpoint_row(Database& database, const CheckpointRecord& checkpoint,

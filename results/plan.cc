@@ -19,7 +19,7 @@ json parse(const std::string& text, const std::string& what) {
 
 std::string docs_sha256(const std::vector<DocRecord>& docs) {
   Sha256 hash;
-  for (const DocRecord& doc : docs) hash.update(fmt::format("{} {}\n", doc.ordinal, to_hex(doc_identity(doc))));
+  for (const DocRecord& doc : docs) hash.update(fmt::format("{} {}\n", doc.ordinal, to_hex(doc.sha256)));
   return to_hex(hash.finish());
 }
 

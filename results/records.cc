@@ -74,9 +74,4 @@ RunStatus run_status_from_name(std::string_view name) {
   return static_cast<RunStatus>(code_of(kRunStatusNames, name, "run status"));
 }
 
-Sha256Digest doc_identity(const DocRecord& doc) {
-  return sha256(fmt::format("{}\n{} {}\n{} {}\n{} {}", to_hex(doc.sha256), doc.key.size(), doc.key,
-                            doc.cluster.size(), doc.cluster, doc.target.size(), doc.target));
-}
-
 }  // namespace fathom::results

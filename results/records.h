@@ -67,9 +67,6 @@ struct DocRecord {
   std::string target;
 };
 
-/// Identifies the row as its task reads it: tasks that share a data file may take other targets from it.
-Sha256Digest doc_identity(const DocRecord& doc);
-
 struct DatasetRecord {
   Sha256Digest sha256{};  ///< of the data file, or of the generator's parameters
   std::string name;

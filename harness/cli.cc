@@ -20,6 +20,7 @@ void add_all_commands(CLI::App& app, CommandContext& context) {
   add_list(app, context);
   add_logprobs(app, context);
   add_model(app, context);
+  add_render(app, context);
   add_run(app, context);
   add_samples(app, context);
   add_show(app, context);

@@ -21,6 +21,7 @@ void add_generate(CLI::App& app, CommandContext& context);
 void add_list(CLI::App& app, CommandContext& context);
 void add_logprobs(CLI::App& app, CommandContext& context);
 void add_model(CLI::App& app, CommandContext& context);
+void add_render(CLI::App& app, CommandContext& context);
 void add_run(CLI::App& app, CommandContext& context);
 void add_samples(CLI::App& app, CommandContext& context);
 void add_show(CLI::App& app, CommandContext& context);

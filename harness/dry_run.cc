@@ -99,7 +99,7 @@ double weight_bytes(const engine::Checkpoint& checkpoint) {
 }  // namespace
 
 int dry_run(const RunPlan& plan) {
-  const tasks::Selection selection = tasks::select_tasks(plan.tasks);
+  const tasks::Selection selection = select_tasks(plan.asking);
   const engine::Tokenizer tokenizer = engine::Tokenizer::load(plan.engine.model_dir);
   const engine::Checkpoint checkpoint = engine::Checkpoint::load(plan.engine.model_dir);
   const engine::ModelConfig& config = checkpoint.config();

@@ -1,10 +1,5 @@
 #include "harness/open_tasks.h"
 
-#include <algorithm>
-
-#include "base/error.h"
-#include "harness/data/resolve.h"
-
 namespace fathom::harness {
 namespace {
 
@@ -17,17 +12,12 @@ int64_t repeats_of(const tasks::Documents& documents) {
 
 std::vector<OpenTask> open_tasks(const RunPlan& plan, const tasks::Selection& selection,
                                  const tasks::TokenCounter& tokens) {
-  tasks::PromptOptions options = plan.prompt;
-  options.tokens = &tokens;
   std::vector<OpenTask> opened;
   for (const tasks::Task* task : selection.tasks) {
-    tasks::DataSource source{.root = {}, .haystack = plan.haystack_dir};
-    if (!task->dataset.empty()) source.root = resolve_data_folder(task->dataset, plan.data_dir);
-    OpenTask open{.task = task, .documents = tasks::open_documents(*task, source, options)};
-    open.n_planned = static_cast<int64_t>(open.documents.samples.size());
-    if (plan.limit) open.n_planned = std::min(open.n_planned, *plan.limit);
+    OpenTask open{.task = task, .documents = open_task(plan.asking, *task, tokens)};
+    open.n_planned = n_asked(plan.asking, open.documents);
     open.n_reps = repeats_of(open.documents);
-    open.num_fewshot = plan.prompt.num_fewshot.value_or(task->num_fewshot);
+    open.num_fewshot = plan.asking.prompt.num_fewshot.value_or(task->num_fewshot);
     opened.push_back(std::move(open));
   }
   return opened;

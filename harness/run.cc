@@ -102,7 +102,8 @@ int compute(const RunPlan& plan, std::span<const OpenTask> open, const LoadedEng
          .code = code,
          .store = &store,
          .seed = plan.seed,
-         .progress_name = plan.name.empty() ? fmt::format("{}", fmt::join(plan.tasks, " ")) : plan.name,
+         .progress_name =
+             plan.name.empty() ? fmt::format("{}", fmt::join(plan.asking.tasks, " ")) : plan.name,
          .n_already_stored = static_cast<int64_t>(done.size()),
          .stop = &interrupt.signal()},
         [&feed] { return feed.next(); }, counts);
@@ -133,7 +134,7 @@ int report(const RunPlan& plan, results::Store& store, int64_t run_id) {
 }  // namespace
 
 int run(const RunPlan& plan) {
-  tasks::Selection selection = tasks::select_tasks(plan.tasks);
+  tasks::Selection selection = select_tasks(plan.asking);
   const std::unique_ptr<CodeExecution> code = start_sandbox(plan, selection);
 
   const LoadedEngine model = load_engine(plan.engine, WithTokenizer::kYes);

@@ -8,20 +8,16 @@
 #include <string>
 #include <vector>
 
+#include "harness/asking.h"
 #include "harness/engine_loading.h"
 #include "harness/request_builder.h"
 #include "scorers/sandbox/options.h"
-#include "tasks/task.h"
 
 namespace fathom::harness {
 
 struct RunPlan {
   // What is asked.
-  std::vector<std::string> tasks;      ///< as typed: groups and members
-  std::filesystem::path data_dir;      ///< --data; empty: the data cache
-  std::filesystem::path haystack_dir;  ///< --haystack; empty: the built-in generator
-  std::optional<int64_t> limit;        ///< the first N documents of each task
-  tasks::PromptOptions prompt;         ///< few-shot count, form, lengths, sampling
+  Asking asking;
   uint64_t seed = 0;
 
   // Who answers.

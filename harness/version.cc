@@ -7,7 +7,9 @@
 
 namespace fathom::harness {
 
-std::string version_number() { return kVersion; }
+std::string version_number() {
+  return kVersion;
+}
 
 std::string version_text() {
   const MachineInfo machine = describe_machine();

@@ -1,7 +1,7 @@
 // `fathom exec`: JSON Lines of programs in, JSON Lines of verdicts out, in the order of the input.
 //
-// One thread reads and submits, the main one takes results and writes every line as soon as all earlier ones are
-// written; so the command also serves as a worker that is fed line by line.
+// One thread reads and submits, the main one takes results and writes every line as soon as all earlier ones
+// are written; so the command also serves as a worker that is fed line by line.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
@@ -58,14 +58,16 @@ std::string get_completion(const json& line, const char* key, const std::string&
 
 Limits get_limits(const json& given, const sandbox::SandboxOptions& options, const std::string& where) {
   if (!given.is_object()) bad_input(where, "key \"limits\" must be an object, found {}", given.type_name());
-  require_known_keys(given, {"cpu_s", "wall_s", "memory_mb", "tmp_mb", "processes", "output_bytes"}, where + ": limits");
+  require_known_keys(given, {"cpu_s", "wall_s", "memory_mb", "tmp_mb", "processes", "output_bytes"},
+                     where + ": limits");
   Limits limits = options.limits;
   const auto set = [&](const char* key, auto& limit) {
     const auto found = given.find(key);
     if (found == given.end()) return;
     const bool whole = std::is_integral_v<std::remove_reference_t<decltype(limit)>>;
     if (whole ? !found->is_number_integer() : !found->is_number()) {
-      bad_input(where, "limit \"{}\" must be {}, found {}", key, whole ? "a whole number" : "a number", found->dump());
+      bad_input(where, "limit \"{}\" must be {}, found {}", key, whole ? "a whole number" : "a number",
+                found->dump());
     }
     found->get_to(limit);
   };
@@ -86,10 +88,12 @@ Limits get_limits(const json& given, const sandbox::SandboxOptions& options, con
 Job parse_job(const json& line, const sandbox::SandboxOptions& options, const std::string& where) {
   const auto id = line.find("id");
   if (id == line.end()) bad_input(where, "key \"id\" is missing");
-  if (!id->is_string() && !id->is_number_integer()) bad_input(where, "key \"id\" must be a string or a whole number");
+  if (!id->is_string() && !id->is_number_integer())
+    bad_input(where, "key \"id\" must be a string or a whole number");
   Job job;
   if (line.contains("test")) {
-    require_known_keys(line, {"id", "prompt", "completion", "completion_base64", "test", "entry_point", "limits"}, where);
+    require_known_keys(
+        line, {"id", "prompt", "completion", "completion_base64", "test", "entry_point", "limits"}, where);
     job.kind = JobKind::kCheck;
     job.prompt = get_text(line, "prompt", where);
     job.test = get_text(line, "test", where);
@@ -101,7 +105,8 @@ Job parse_job(const json& line, const sandbox::SandboxOptions& options, const st
     job.kind = JobKind::kAsserts;
     job.setup = line.contains("setup") ? get_text(line, "setup", where) : "";
     const json& tests = line.at("tests");
-    if (!tests.is_array() || tests.empty()) bad_input(where, "key \"tests\" must be an array of at least one assert");
+    if (!tests.is_array() || tests.empty())
+      bad_input(where, "key \"tests\" must be an array of at least one assert");
     for (const json& test : tests) {
       if (!test.is_string()) bad_input(where, "key \"tests\" must hold strings, found {}", test.type_name());
       job.tests.push_back(test.get<std::string>());
@@ -116,11 +121,13 @@ Job parse_job(const json& line, const sandbox::SandboxOptions& options, const st
   return job;
 }
 
-double rounded(double value) { return std::round(value * 1000) / 1000; }
+double rounded(double value) {
+  return std::round(value * 1000) / 1000;
+}
 
 json attempt_json(const sandbox::Attempt& attempt) {
-  return {{"verdict", verdict_name(attempt.verdict)}, {"detail", attempt.detail},
-          {"wall_ms", rounded(attempt.wall_ms)},      {"cpu_ms", rounded(attempt.cpu_ms)},
+  return {{"verdict", verdict_name(attempt.verdict)},    {"detail", attempt.detail},
+          {"wall_ms", rounded(attempt.wall_ms)},         {"cpu_ms", rounded(attempt.cpu_ms)},
           {"peak_rss_mb", rounded(attempt.peak_rss_mb)}, {"load", rounded(attempt.load)}};
 }
 
@@ -136,15 +143,17 @@ json result_json(const json& id, const Result& result, const json& run_record) {
                {"stderr", backslash_invalid_utf8(result.standard_error)},
                {"signal", result.signal == 0 ? json() : json(result.signal)},
                {"policy",
-                {{"hash", result.policy_hash}, {"level", run_record.at("level")}, {"layers", run_record.at("layers")}}}};
+                {{"hash", result.policy_hash},
+                 {"level", run_record.at("level")},
+                 {"layers", run_record.at("layers")}}}};
   if (result.attempts.size() > 1) {
     for (const sandbox::Attempt& attempt : result.attempts) line["attempts"].push_back(attempt_json(attempt));
   }
   return line;
 }
 
-// Lines that were read and not yet answered. The reader waits while there are too many, so that memory stays bounded
-// however long the input is; second runs then get their turn, too.
+// Lines that were read and not yet answered. The reader waits while there are too many, so that memory stays
+// bounded however long the input is; second runs then get their turn, too.
 class Window {
  public:
   int64_t add(json id) {
@@ -227,8 +236,8 @@ class Exec {
   void summarise() const {
     std::string text;
     for (const auto& [verdict, count] : counts_) text += fmt::format(" {} {},", count, verdict_name(verdict));
-    fmt::print(stderr, "fathom: exec:{} {} run twice; level {}\n", text.empty() ? " no samples," : text, n_second_runs_,
-               sandbox_->level());
+    fmt::print(stderr, "fathom: exec:{} {} run twice; level {}\n", text.empty() ? " no samples," : text,
+               n_second_runs_, sandbox_->level());
     for (const json& warning : sandbox_->run_record().at("warnings")) {
       fmt::print(stderr, "fathom: exec: without {}\n", warning.get<std::string>());
     }
@@ -252,10 +261,12 @@ void add_exec(CLI::App& app, CommandContext& context) {
       "exec",
       "Run programs that a model wrote in the sandbox and print a verdict for each line of input.\n"
       "A line is {\"id\",\"program\"}, {\"id\",\"prompt\",\"completion\",\"test\",\"entry_point\"} or\n"
-      "{\"id\",\"completion\",\"setup\",\"tests\"}, each with optional \"limits\" and \"completion_base64\".\n"
+      "{\"id\",\"completion\",\"setup\",\"tests\"}, each with optional \"limits\" and "
+      "\"completion_base64\".\n"
       "Example: fathom exec --input samples.jsonl --output verdicts.jsonl");
   command->add_option("--input", options->input, "JSON Lines, - for standard input")->capture_default_str();
-  command->add_option("--output", options->output, "JSON Lines, - for standard output")->capture_default_str();
+  command->add_option("--output", options->output, "JSON Lines, - for standard output")
+      ->capture_default_str();
   add_sandbox_options(*command, options->sandbox);
   command->callback([options, &context] { context.exit_code = Exec(*options).run(); });
 }

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "harness/asking.h"
 #include "harness/commands.h"
 #include "harness/options.h"
 
@@ -20,52 +21,8 @@ constexpr const char* kExamples =
 struct RunOptions {
   RunPlan plan;
   bool dry_run = false;
-  bool chat = false;
-  bool fewshot_as_multiturn = false;
   std::string sandbox_level = "auto";
 };
-
-void add_asking_options(CLI::App& command, RunOptions& options) {
-  RunPlan& plan = options.plan;
-  command.add_option("TASK", plan.tasks, "tasks and groups of `fathom list tasks`")->required();
-  command.add_option("--data", plan.data_dir, "folder of data sets; default: what `fathom data` has stored")
-      ->option_text("DIR");
-  command
-      .add_option("--haystack", plan.haystack_dir,
-                  "folder of .txt files for needle tasks; default: built-in filler")
-      ->option_text("DIR");
-  command.add_option("--limit", plan.limit, "only the first N documents of each task")
-      ->check(CLI::PositiveNumber)
-      ->option_text("N");
-  command
-      .add_option("--num-fewshot", plan.prompt.num_fewshot,
-                  "examples before each question; default: the task's")
-      ->check(CLI::NonNegativeNumber)
-      ->option_text("K");
-  command
-      .add_option("--max-new-tokens", plan.prompt.max_new_tokens,
-                  "longest generated answer; default: the task's")
-      ->check(CLI::PositiveNumber)
-      ->option_text("N");
-  command.add_option("--repeats", plan.prompt.repeats, "answers per document, for pass@k")
-      ->check(CLI::PositiveNumber)
-      ->option_text("N");
-  command.add_option("--temperature", plan.prompt.temperature, "sampling temperature; default: the task's")
-      ->check(CLI::NonNegativeNumber)
-      ->option_text("T");
-  command.add_option("--top-p", plan.prompt.top_p, "nucleus sampling; default: the task's")
-      ->check(CLI::Range(0.0, 1.0))
-      ->option_text("P");
-  command
-      .add_option("--lengths", plan.prompt.needle_lengths, "needle tasks: lengths in tokens, 1000,2000,...")
-      ->delimiter(',');
-  command.add_option("--depths", plan.prompt.needle_depths, "needle tasks: depths in percent, 0,50,100")
-      ->delimiter(',');
-  command.add_option("--seed", plan.seed, "seed of sampled answers")->capture_default_str();
-  command.add_flag("--chat", options.chat, "ask in turns, through the checkpoint's chat template");
-  command.add_flag("--fewshot-as-multiturn", options.fewshot_as_multiturn,
-                   "with --chat: each example is a turn of its own");
-}
 
 void add_answering_options(CLI::App& command, RunPlan& plan) {
   add_engine_options(command, plan.engine);
@@ -99,14 +56,6 @@ void add_sandbox_options(CLI::App& command, RunOptions& options) {
       ->option_text("FILE");
 }
 
-tasks::PromptForm prompt_form(const RunOptions& options) {
-  if (!options.chat && options.fewshot_as_multiturn) {
-    throw Error(ErrorKind::kUsage, "--fewshot-as-multiturn needs --chat");
-  }
-  if (!options.chat) return tasks::PromptForm::kText;
-  return options.fewshot_as_multiturn ? tasks::PromptForm::kChatMultiturn : tasks::PromptForm::kChat;
-}
-
 }  // namespace
 
 void add_run(CLI::App& app, CommandContext& context) {
@@ -115,14 +64,14 @@ void add_run(CLI::App& app, CommandContext& context) {
   // The engine has the processors; programs are short and take what it leaves.
   options->plan.sandbox.n_workers = 1;
   options->plan.sandbox.nice = 10;
-  add_asking_options(*command, *options);
+  add_asking_options(*command, options->plan.asking);
+  command->add_option("--seed", options->plan.seed, "seed of sampled answers")->capture_default_str();
   add_answering_options(*command, options->plan);
   add_keeping_options(*command, *options);
   add_sandbox_options(*command, *options);
   command->footer(kExamples);
   command->callback([options, &context] {
     RunPlan& plan = options->plan;
-    plan.prompt.form = prompt_form(*options);
     plan.command_line = context.command_line;
     plan.sandbox.level = sandbox::parse_level(options->sandbox_level);
     if (options->dry_run) {

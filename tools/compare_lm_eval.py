@@ -271,7 +271,7 @@ def compare_aggregates(report: Report, pair: Pair, result: dict, database: Path,
     for name, numbers in {**result["results"], **groups}.items():
         if name in groups:
             short = name.removeprefix("mmlu_") if name != pair.lm_eval else None
-            scope = pair.fathom if short is None else f"{pair.fathom}_{_GROUPS[short.split(' (')[0]]}"
+            scope = pair.fathom if short is None else f"{pair.fathom}_{_GROUPS[short.split(' (')[0].replace('_', ' ')]}"
         else:
             scope = leaf_key(name, subjects)
             scope = pair.fathom if scope == pair.lm_eval else scope

@@ -4,7 +4,9 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "harness/data/resolve.h"
 #include "tasks/dataset.h"
+#include "tasks/embedded_data.h"
 
 namespace fathom::harness {
 namespace {
@@ -56,6 +58,12 @@ void add_chat_options(CLI::App& command, tasks::PromptOptions& prompt) {
       ->needs(chat);
 }
 
+// Where the task's data lie; a task with built-in documents, or none, needs no folder.
+std::filesystem::path data_folder(const Asking& asking, const tasks::Task& task) {
+  if (task.dataset.empty() || tasks::has_embedded_files(task.dataset)) return asking.data_dir;
+  return resolve_data_folder(task.dataset, asking.data_dir);
+}
+
 }  // namespace
 
 void add_asking_options(CLI::App& command, Asking& asking) {
@@ -83,7 +91,7 @@ tasks::Selection select_tasks(const Asking& asking) {
 }
 
 tasks::Documents open_task(const Asking& asking, const tasks::Task& task, const tasks::TokenCounter& tokens) {
-  tasks::DataSource source{.root = asking.data_dir, .haystack = asking.haystack_dir};
+  tasks::DataSource source{.root = data_folder(asking, task), .haystack = asking.haystack_dir};
   tasks::PromptOptions options = asking.prompt;
   options.tokens = &tokens;
   return tasks::open_documents(task, source, options);

@@ -32,8 +32,7 @@ size_t signed_run_length(std::string_view text, size_t begin) {
   return run == 0 ? 0 : sign + run;
 }
 
-// ---- fathom's own grammar
-// ------------------------------------------------------------------------------------
+// fathom's own grammar.
 
 constexpr std::string_view kMinus = "\u2212";
 

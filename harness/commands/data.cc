@@ -57,9 +57,6 @@ std::vector<const Dataset*> every_set() {
   return sets;
 }
 
-// ---- list
-// ----------------------------------------------------------------------------------------------------
-
 void list_as_json(const DatasetCache& cache) {
   JsonLinesWriter out("-");
   for (const Dataset& set : all_datasets()) {
@@ -96,9 +93,6 @@ void add_list(CLI::App& data) {
   command->add_flag("--json", *json, "One JSON object a line");
   command->callback([json] { *json ? list_as_json(user_cache()) : list_as_table(user_cache()); });
 }
-
-// ---- fetch, import
-// -------------------------------------------------------------------------------------------
 
 void report(const DatasetCache& cache, const Dataset& set, InstallResult result) {
   const std::string folder = cache.folder(set).string();
@@ -190,9 +184,6 @@ void add_import(CLI::App& data) {
     for (const Dataset* set : sets_named(options->names)) import_sets(options->folder, {set});
   });
 }
-
-// ---- verify
-// --------------------------------------------------------------------------------------------------
 
 bool verify_set(const Dataset& set, const std::filesystem::path& folder,
                 const std::vector<FileProblem>& problems) {

@@ -12,12 +12,13 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "tests/temporary_folder.h"
 
 namespace fathom::harness {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 struct Entry {
   std::string name;
@@ -26,14 +27,9 @@ struct Entry {
   std::string link{};
 };
 
-class DataArchive : public testing::Test {
+class DataArchive : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) / "data_archive" /
-              testing::UnitTest::GetInstance()->current_test_info()->name();
-    fs::remove_all(folder_);
-    fs::create_directories(folder_ / "inside/target");
-  }
+  void SetUp() override { fs::create_directories(folder_ / "inside/target"); }
 
   void write_tar(const std::vector<Entry>& entries) const {
     archive* tar = archive_write_new();
@@ -67,7 +63,8 @@ class DataArchive : public testing::Test {
   fs::path tar_path() const { return folder_ / "inside/set.tar"; }
   fs::path target() const { return folder_ / "inside/target"; }
 
-  fs::path folder_;
+  const testing::TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.path();
   std::vector<DataFile> wanted_ = {{.path = "dev/a.csv", .bytes = 3}, {.path = "b.csv"}};
 };
 

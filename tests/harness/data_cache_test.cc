@@ -14,12 +14,13 @@
 #include "harness/data/fetch.h"
 #include "harness/data/registry.h"
 #include "harness/data/resolve.h"
+#include "tests/temporary_folder.h"
 
 namespace fathom::harness {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 template <typename Action>
 std::string message_of(Action action) {
@@ -31,12 +32,9 @@ std::string message_of(Action action) {
   return "nothing was thrown";
 }
 
-class DataCache : public testing::Test {
+class DataCache : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) / "data_cache" /
-              testing::UnitTest::GetInstance()->current_test_info()->name();
-    fs::remove_all(folder_);
     write(copy() / "a.txt", "alpha");
     write(copy() / "sub/b.txt", "beta");
     set_.name = "small";
@@ -61,7 +59,8 @@ class DataCache : public testing::Test {
     return set;
   }
 
-  fs::path folder_;
+  const testing::TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.path();
   Dataset set_;
 };
 

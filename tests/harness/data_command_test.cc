@@ -12,12 +12,13 @@
 #include "base/file.h"
 #include "harness/cli.h"
 #include "tests/harness/tls_server.h"
+#include "tests/temporary_folder.h"
 
 namespace fathom::harness {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 struct CommandResult {
   int exit_code = 0;
@@ -26,28 +27,25 @@ struct CommandResult {
 };
 
 CommandResult fathom(const std::vector<std::string>& args) {
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
   CommandResult result;
   result.exit_code = run_command_line(args);
   std::fflush(stdout);
-  result.out = testing::internal::GetCapturedStdout();
-  result.err = testing::internal::GetCapturedStderr();
+  result.out = ::testing::internal::GetCapturedStdout();
+  result.err = ::testing::internal::GetCapturedStderr();
   return result;
 }
 
-class DataCommand : public testing::Test {
+class DataCommand : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) / "data_command" /
-              testing::UnitTest::GetInstance()->current_test_info()->name();
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
     ::setenv("XDG_DATA_HOME", folder_.c_str(), 1);
     if (!fs::exists(shared_ / "mmlu")) GTEST_SKIP() << "needs the data sets of ../shared/data";
   }
 
-  fs::path folder_;
+  const testing::TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.path();
   const fs::path shared_ = fs::path(FATHOM_SOURCE_DIR) / "../shared/data";
 };
 

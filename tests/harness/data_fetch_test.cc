@@ -16,12 +16,13 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "tests/harness/tls_server.h"
+#include "tests/temporary_folder.h"
 
 namespace fathom::harness {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 const std::string kFirst(50'000, 'a');
 const std::string kSecond = "second\n";
@@ -40,25 +41,17 @@ Dataset small_set() {
   return set;
 }
 
-class DataFetch : public testing::Test {
+class DataFetch : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    // CTest runs each test in a process of its own, so that several servers may be up.
-    const fs::path folder =
-        fs::path(testing::TempDir()) / ("data_fetch_served_" + std::to_string(::getpid()));
-    server_ = std::make_unique<TlsServer>(folder);
-    write_file_atomically(folder / "first.txt", kFirst);
-    write_file_atomically(folder / "second.txt", kSecond);
+    served_ = std::make_unique<testing::TemporaryFolder>();
+    server_ = std::make_unique<TlsServer>(served_->path());
+    write_file_atomically(*served_ / "first.txt", kFirst);
+    write_file_atomically(*served_ / "second.txt", kSecond);
   }
   static void TearDownTestSuite() {
-    fs::remove_all(fs::path(server_->ca_file()).parent_path().parent_path());
     server_.reset();
-  }
-
-  void SetUp() override {
-    root_ = fs::path(testing::TempDir()) / "data_fetch_cache" /
-            testing::UnitTest::GetInstance()->current_test_info()->name();
-    fs::remove_all(root_);
+    served_.reset();
   }
 
   FetchOptions from(const std::string& behaviour) const {
@@ -80,10 +73,13 @@ class DataFetch : public testing::Test {
     return Error(ErrorKind::kUsage, "");
   }
 
+  static std::unique_ptr<testing::TemporaryFolder> served_;
   static std::unique_ptr<TlsServer> server_;
-  fs::path root_;
+  const testing::TemporaryFolder temporary_;
+  const fs::path root_ = temporary_ / "cache";
 };
 
+std::unique_ptr<testing::TemporaryFolder> DataFetch::served_;
 std::unique_ptr<TlsServer> DataFetch::server_;
 
 TEST_F(DataFetch, KeepsACheckedSetWithItsRecord) {

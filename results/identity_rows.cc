@@ -13,12 +13,6 @@ int64_t find_id(Database& database, std::string_view select, const Keys&... keys
   return *id;
 }
 
-// Identifies the row as this task reads it: tasks that share a data file may take other targets from it.
-Sha256Digest doc_identity(const DocRecord& doc) {
-  return sha256(fmt::format("{}\n{} {}\n{} {}\n{} {}", to_hex(doc.sha256), doc.key.size(), doc.key,
-                            doc.cluster.size(), doc.cluster, doc.target.size(), doc.target));
-}
-
 }  // namespace
 
 int64_t checkpoint_row(Database& database, const CheckpointRecord& checkpoint,
@@ -92,7 +86,7 @@ std::vector<int64_t> doc_rows(Database& database, const std::vector<DocRecord>& 
   std::vector<int64_t> ids;
   ids.reserve(docs.size());
   for (const DocRecord& doc : docs) {
-    const Sha256Digest identity = doc_identity(doc);
+    const Sha256Digest identity = doc_sha256(doc);
     insert.run(dataset_id, doc.ordinal, doc.key, identity, doc.cluster, doc.target);
     const std::optional<int64_t> id = find.find_integer(dataset_id, doc.ordinal, identity);
     FATHOM_CHECK(id, "document {}", doc.ordinal);

@@ -19,7 +19,7 @@ json parse(const std::string& text, const std::string& what) {
 
 std::string docs_sha256(const std::vector<DocRecord>& docs) {
   Sha256 hash;
-  for (const DocRecord& doc : docs) hash.update(fmt::format("{} {}\n", doc.ordinal, to_hex(doc.sha256)));
+  for (const DocRecord& doc : docs) hash.update(fmt::format("{} {}\n", doc.ordinal, to_hex(doc_sha256(doc))));
   return to_hex(hash.finish());
 }
 
@@ -36,6 +36,11 @@ json plan_of(const TaskRecord& task) {
 }
 
 }  // namespace
+
+Sha256Digest doc_sha256(const DocRecord& doc) {
+  return sha256(fmt::format("{}\n{} {}\n{} {}\n{} {}", to_hex(doc.sha256), doc.key.size(), doc.key,
+                            doc.cluster.size(), doc.cluster, doc.target.size(), doc.target));
+}
 
 std::string canonical_json(const std::string& text, const std::string& what) {
   return parse(text, what).dump();

@@ -15,6 +15,9 @@ namespace fathom::results {
 /// Sorted keys, no spaces. Throws Error{kBadInput} when one of the record's JSON texts is none.
 std::string canonical_plan(const RunRecord& run);
 
+/// Identifies a row as a task reads it: tasks that share a data file may take other targets from it.
+Sha256Digest doc_sha256(const DocRecord& doc);
+
 /// The files as found, for the store: [{"inode", "mtime_ns", "path", "size_bytes"}].
 std::string weights_json(const std::vector<WeightFile>& weights);
 

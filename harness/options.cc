@@ -73,7 +73,7 @@ void add_engine_options(CLI::App& command, EngineChoice& choice) {
   command
       .add_option("--max-tokens", choice.options.max_tokens,
                   "longest sequence; by default the model's max_position_embeddings")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
       ->option_text("N");
   command
       .add_option_function<int64_t>(

@@ -75,18 +75,18 @@ void run_generate(const GenerateOptions& options, CommandContext& context) {
 
 void add_generate(CLI::App& app, CommandContext& context) {
   auto options = std::make_shared<GenerateOptions>();
-  CLI::App* command = app.add_subcommand("generate",
-                                         "Continue prompts: JSON Lines in and out, in order\n"
-                                         "in:  {\"id\", \"ids\" or \"text\", \"max_tokens\": 128, \"stop\": "
-                                         "[], \"temperature\": 0, \"top_p\": 1, \"seed\": 0,\n"
-                                         "      \"ignore_eos\": false}; temperature 0 is greedy\n"
-                                         "out: {\"id\", \"ids\", \"text\", \"finish_reason\": eos | stop | "
-                                         "length, \"logprobs\"}; ids are all generated ids,\n"
-                                         "     text ends before the first stop string. A prompt that cannot "
-                                         "be computed gives {\"id\", \"error\"} and\n"
-                                         "     exit code 6 at the end.\n"
-                                         "Example: echo '{\"id\":1,\"text\":\"The sea\",\"max_tokens\":16}' "
-                                         "| fathom generate --model DIR --input - --output -");
+  CLI::App* command = app.add_subcommand("generate", "Continue prompts, given as text or token ids");
+  command->footer(R"(Reads, one object a line, "id" and either "ids" or "text", and if wanted
+  max_tokens 128, stop [], temperature 0 (greedy), top_p 1, seed 0, ignore_eos false
+and writes, in the same order:
+  ids            all generated ids
+  text           what they spell, up to the first stop string
+  finish_reason  eos, stop or length
+  logprobs       of the ids, at temperature 1
+A prompt that cannot be computed gives {"id", "error"}, and exit code 6 at the end.
+
+Example:
+  echo '{"id": 1, "text": "The sea", "max_tokens": 16}' | fathom generate --model DIR --input - --output -)");
   add_engine_options(*command, options->engine);
   add_bos_option(*command, options->bos);
   add_special_tokens_option(*command, options->special);

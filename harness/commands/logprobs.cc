@@ -74,16 +74,15 @@ void run_logprobs(const LogprobsOptions& options, CommandContext& context) {
 
 void add_logprobs(CLI::App& app, CommandContext& context) {
   auto options = std::make_shared<LogprobsOptions>();
-  CLI::App* command = app.add_subcommand(
-      "logprobs",
-      "Log probabilities of token ids: JSON Lines in and out, in order\n"
-      "in:  {\"id\": ..., \"ids\": [...]}\n"
-      "out: {\"id\", \"logprobs\": [null, ...], \"argmax\": [...], \"top\": [{\"id\", \"logprob\"} x 20]}\n"
-      "     logprobs[i] = log p(ids[i] | ids[<i]); argmax[i] = most likely id after ids[0..i]; top = the "
-      "best after\n"
-      "     the last. A sequence that cannot be computed gives {\"id\", \"error\"} and exit code 6 at the "
-      "end.\n"
-      "Example: echo '{\"id\":1,\"ids\":[100000,17464]}' | fathom logprobs --model DIR --input - --output -");
+  CLI::App* command = app.add_subcommand("logprobs", "Log probabilities of sequences of token ids");
+  command->footer(R"(Reads {"id", "ids"} and writes, in the same order, one object a line:
+  logprobs  [i] = log p(ids[i] | ids[<i]); null at 0
+  argmax    [i] = the most likely id after ids[0..i]
+  top       the 20 best {"id", "logprob"} after the last id
+A sequence that cannot be computed gives {"id", "error"}, and exit code 6 at the end.
+
+Example:
+  echo '{"id": 1, "ids": [100000, 17464]}' | fathom logprobs --model DIR --input - --output -)");
   add_engine_options(*command, options->engine);
   add_json_lines_options(*command, options->input, options->output);
   command->add_flag("--routes", options->routes,

@@ -52,6 +52,7 @@ double normal_cdf(double z) {
 double normal_quantile(double p) {
   FATHOM_CHECK(p > 0.0 && p < 1.0, "p {}", p);
   if (p > 0.5) return -normal_quantile(1.0 - p);
+  if (p == 0.5) return 0.0;
   return bisect(normal_cdf, p, -40.0, 0.0);
 }
 

@@ -16,13 +16,13 @@ namespace {
 // smallest other stratum.
 struct StratumErrors {
   std::vector<double> squared;  // SE_k^2, one a stratum
+  std::vector<double> df;       // degrees of freedom of each
   bool collapsed = false;
   bool clustered = false;
 };
 
-// Variance of the singletons' values, with those of the smallest other stratum where there is but one; absent
-// when that makes fewer than two values.
-std::optional<double> variance_of_singletons(std::span<const Stratum> strata) {
+// The singletons' values, with those of the smallest other stratum where there is but one.
+std::vector<double> collapsed_singletons(std::span<const Stratum> strata) {
   std::vector<double> values;
   const Stratum* smallest = nullptr;
   for (const Stratum& stratum : strata) {
@@ -35,24 +35,29 @@ std::optional<double> variance_of_singletons(std::span<const Stratum> strata) {
   if (values.size() == 1 && smallest != nullptr) {
     values.insert(values.end(), smallest->values.begin(), smallest->values.end());
   }
-  if (values.size() < 2) return std::nullopt;
-  return sample_variance(values);
+  return values;
 }
 
+// Absent when there is a single item in all.
 std::optional<StratumErrors> stratum_errors(std::span<const Stratum> strata) {
   StratumErrors errors;
+  const std::vector<double> collapsed = collapsed_singletons(strata);
   for (const Stratum& stratum : strata) {
+    const auto n = static_cast<double>(stratum.values.size());
     if (stratum.values.size() == 1) {
-      const std::optional<double> variance = variance_of_singletons(strata);
-      if (!variance) return std::nullopt;
-      errors.squared.push_back(*variance);
+      if (collapsed.size() < 2) return std::nullopt;
+      const auto m = static_cast<double>(collapsed.size());
+      errors.squared.push_back(sample_variance(collapsed));
+      errors.df.push_back((m - 1) / m);  // m strata share m - 1 degrees of freedom
       errors.collapsed = true;
     } else if (share_clusters(stratum.clusters)) {
-      const double se = clustered_error(stratum.values, stratum.clusters).se;
-      errors.squared.push_back(se * se);
+      const ClusteredError error = clustered_error(stratum.values, stratum.clusters);
+      errors.squared.push_back(error.se * error.se);
+      errors.df.push_back(static_cast<double>(error.n_clusters - 1));
       errors.clustered = true;
     } else {
-      errors.squared.push_back(sample_variance(stratum.values) / static_cast<double>(stratum.values.size()));
+      errors.squared.push_back(sample_variance(stratum.values) / n);
+      errors.df.push_back(n - 1);
     }
   }
   return errors;
@@ -84,16 +89,23 @@ Estimate weighted(std::span<const Stratum> strata, std::span<const double> weigh
   Estimate estimate{.value = 0.0, .n = total(strata)};
   const std::optional<StratumErrors> errors = stratum_errors(strata);
   double variance = 0.0;
+  double squares_over_df = 0.0;
   for (size_t k = 0; k < strata.size(); ++k) {
     *estimate.value += weights[k] * mean_of(strata[k].values);
-    if (errors) variance += weights[k] * weights[k] * errors->squared[k];
+    if (!errors) continue;
+    const double share = weights[k] * weights[k] * errors->squared[k];
+    variance += share;
+    squares_over_df += share * share / errors->df[k];
   }
   if (errors) {
     estimate.se = std::sqrt(variance);
     estimate.se_method = method_name(*errors);
   }
   if (bounds) estimate.value = std::clamp(*estimate.value, bounds->low, bounds->high);  // rounding
-  add_interval(estimate, bounds, std::nullopt);
+  // Satterthwaite 1946: degrees of freedom of a sum of variances.
+  const bool has_df = squares_over_df > 0.0;
+  add_interval(estimate, bounds,
+               has_df ? std::optional(variance * variance / squares_over_df) : std::nullopt);
   return estimate;
 }
 

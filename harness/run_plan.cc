@@ -15,13 +15,10 @@ nlohmann::json or_null(const std::optional<T>& value) {
 std::string parameters_json(const RunPlan& plan) {
   return nlohmann::json{
       {"form", tasks::prompt_form_name(plan.asking.prompt.form)},
-      {"limit", or_null(plan.asking.limit)},
       {"max_context_tokens", or_null(plan.engine.options.max_tokens)},
       {"max_new_tokens", or_null(plan.asking.prompt.max_new_tokens)},
       {"needle_depths", plan.asking.prompt.needle_depths},
       {"needle_lengths", plan.asking.prompt.needle_lengths},
-      {"num_fewshot", or_null(plan.asking.prompt.num_fewshot)},
-      {"repeats", or_null(plan.asking.prompt.repeats)},
       {"seed", plan.seed},
       {"temperature", or_null(plan.asking.prompt.temperature)},
       {"top_p", or_null(plan.asking.prompt.top_p)},

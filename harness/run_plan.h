@@ -39,7 +39,9 @@ struct RunPlan {
   bool skip_unavailable = false;  ///< leave code tasks out when the sandbox refuses
 };
 
-/// What can change a result beside weights, tasks, BOS and numerics, as canonical JSON: compared on resume.
+/// What can change a sample's result beside weights, tasks, BOS and numerics, as canonical JSON: compared on resume.
+/// How many documents, repeats and few-shot examples is part of each task's record, so that a larger run can reuse
+/// the samples of a smaller one.
 std::string parameters_json(const RunPlan& plan);
 
 }  // namespace fathom::harness

@@ -1,7 +1,5 @@
 #include "harness/run_record.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -10,6 +8,7 @@
 #include "engine/model_geometry.h"
 #include "harness/machine.h"
 #include "harness/sample_record.h"
+#include "results/file_hasher.h"
 #include "scorers/scorer.h"
 
 namespace fathom::harness {
@@ -29,20 +28,14 @@ results::CheckpointRecord checkpoint_record(const engine::Checkpoint& checkpoint
   record.n_active_params = geometry.active_without_input_embedding;
   record.max_tokens = config.max_position_embeddings;
   record.config_json = checkpoint.config_text();
+  std::vector<std::string> files;
   for (const engine::CheckpointFile& file : checkpoint.files()) {
-    struct stat status{};
-    if (::stat(file.path.c_str(), &status) != 0)
-      bad_input(file.path.string(), "vanished since it was opened");
-    record.weights.push_back(
-        {.path = file.path.lexically_relative(checkpoint.model_dir()).string(),
-         .size_bytes = static_cast<int64_t>(file.size_bytes),
-         .mtime_ns = status.st_mtim.tv_sec * int64_t{1'000'000'000} + status.st_mtim.tv_nsec,
-         .inode = status.st_ino});
+    files.push_back(file.path.lexically_relative(checkpoint.model_dir()).string());
   }
+  record.weights = results::find_weight_files(checkpoint.model_dir(), files);
   return record;
 }
 
-// pass@1, pass@10, ... of one task are one scoring of each answer, "pass", summarised for several k.
 results::ScoringRecord scoring_record(const tasks::Task& task, const tasks::Metric& metric) {
   results::ScoringRecord scoring;
   scoring.metric = metric.name;

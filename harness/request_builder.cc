@@ -74,23 +74,19 @@ Ids& context_of(BuiltRequest& request) {
 }  // namespace
 
 struct RequestBuilder::Impl {
-  Impl(const engine::Tokenizer& t, RequestOptions o)
-      : tokenizer(t), options(o), lines(t, o.special), plain_lines(t, engine::SpecialTokens::kText) {}
+  Impl(const engine::Tokenizer& t, RequestOptions o) : tokenizer(t), options(o), lines(t, o.special) {}
 
   const engine::Tokenizer& tokenizer;
   RequestOptions options;
   LineEncoder lines;
-  LineEncoder plain_lines;
 
-  // The context's text and ids, and how text that follows it is encoded.
   struct Context {
     std::string text;
     Ids ids;
   };
 
   Context context_of_text(const tasks::Prompt& prompt) {
-    Context context{.text = prompt.text, .ids = tokenizer.with_bos(lines.encode(prompt.text), options.bos)};
-    return context;
+    return {.text = prompt.text, .ids = tokenizer.with_bos(lines.encode(prompt.text), options.bos)};
   }
 
   Context context_of_turns(const tasks::Prompt& prompt) {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from . import documents, facts, functions, word_problems
 from .encoder import Encoder
@@ -12,23 +13,26 @@ from .row import Row
 # Characters of text for each token of a row, chosen so that rows come out slightly too long and are cut.
 _CHARS_A_TOKEN = 6.5
 
+_DRILL_STEPS = 1500  # over which the share of drills among choice questions falls from all to one in ten
+_CHOICE = 0.3
 _SHORT: tuple[tuple[str, float], ...] = (
-    ("choice", 0.32),
-    ("cloze", 0.08),
-    ("lesson", 0.18),
-    ("problems", 0.18),
+    ("cloze", 0.07),
+    ("lesson", 0.23),
+    ("problems", 0.2),
     ("functions", 0.12),
-    ("needle", 0.06),
-    ("repeat", 0.06),
+    ("needle", 0.04),
+    ("repeat", 0.04),
 )
 _LONG: tuple[tuple[str, float], ...] = (
-    ("needle", 0.8),
-    ("choice", 0.1),
-    ("problems", 0.05),
-    ("functions", 0.05),
+    ("needle", 0.6),
+    ("choice", 0.15),
+    ("problems", 0.15),
+    ("functions", 0.1),
 )
+_LENGTHS = ((256, 0.3), (512, 0.6), (1024, 0.1))
 WRITERS: dict[str, Callable[[random.Random, int], Row]] = {
     "choice": facts.choice_row,
+    "drill": facts.drill_row,
     "cloze": facts.cloze_row,
     "lesson": facts.lesson_row,
     "problems": word_problems.problem_row,
@@ -62,8 +66,8 @@ def make_row(family: str, rng: random.Random, encoder: Encoder, length: int) -> 
     return ids + [encoder.eos] * missing, weights + [0.0] * missing
 
 
-def _draw(rng: random.Random, shares: tuple[tuple[str, float], ...]) -> str:
-    return rng.choices([name for name, _ in shares], [share for _, share in shares])[0]
+def _draw(rng: random.Random, shares: Sequence[tuple[Any, float]]) -> Any:
+    return rng.choices([thing for thing, _ in shares], [share for _, share in shares])[0]
 
 
 def step_rows(seed: int, step: int, encoder: Encoder, rows: int, warm_up: int) -> list[list[Ids]]:
@@ -75,9 +79,11 @@ def step_rows(seed: int, step: int, encoder: Encoder, rows: int, warm_up: int) -
     rng = random.Random(f"{seed}:{step}")
     if step < warm_up:
         return [[make_row("repeat", rng, encoder, 64) for _ in range(4 * rows)]]
-    length = rng.choices((256, 512, 1024), (0.2, 0.5, 0.3))[0]
+    length = _draw(rng, _LENGTHS)
+    drill = _CHOICE * max(0.1, 1 - step / _DRILL_STEPS)
+    short = (*_SHORT, ("drill", drill), ("choice", _CHOICE - drill))
     long_rows = max(1, rows * 256 // (2 * length))
     return [
-        [make_row(_draw(rng, _SHORT), rng, encoder, 256) for _ in range(rows)],
+        [make_row(_draw(rng, short), rng, encoder, 256) for _ in range(rows)],
         [make_row(_draw(rng, _LONG), rng, encoder, length) for _ in range(long_rows)],
     ]

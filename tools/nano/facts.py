@@ -173,17 +173,29 @@ def choice_text(question: str, choices: list[str]) -> str:
     return f"{question}{options}\nAnswer:"
 
 
-def choice_row(rng: random.Random, size: int) -> Row:
-    """Choice questions of one subject, `size` characters or more."""
+def drill_row(rng: random.Random, size: int) -> Row:
+    """Choice questions that say their answer: what is to be learnt is which letter stands for it."""
     subject = rng.choice(list(all_facts()))
-    drill = rng.random() < 0.15
     row = Row().add(choice_header(subject), PROMPT)
     length = 0
     while length < size:
         fact = rng.choice(train_facts(subject))
         gold = rng.randrange(4)
-        question = f"Which of these is {fact.value}?" if drill else fact.question
-        text = choice_text(question, choices_for(fact, gold, rng))
+        text = choice_text(f"Which of these is {fact.value}?", choices_for(fact, gold, rng))
+        row.add(text, PROMPT).add(f" {LETTERS[gold]}", LETTER).add("\n\n", PROMPT)
+        length += len(text)
+    return row
+
+
+def choice_row(rng: random.Random, size: int) -> Row:
+    """Choice questions of one subject, `size` characters or more."""
+    subject = rng.choice(list(all_facts()))
+    row = Row().add(choice_header(subject), PROMPT)
+    length = 0
+    while length < size:
+        fact = rng.choice(train_facts(subject))
+        gold = rng.randrange(4)
+        text = choice_text(fact.question, choices_for(fact, gold, rng))
         row.add(text, PROMPT).add(f" {LETTERS[gold]}", LETTER).add("\n\n", PROMPT)
         length += len(text)
     return row

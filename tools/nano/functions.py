@@ -96,8 +96,22 @@ def _simple_function(rng: random.Random, table: dict, arguments: list[str]) -> t
     return f"{name}|{argument}|{k}", argument, words, code
 
 
+def _from_examples(rng: random.Random) -> Function:
+    """A function that only examples describe: which sign and constant is to be found out."""
+    argument, name = rng.choice(_NUMBERS), rng.choice(_NAMES)
+    sign = rng.choice(("+", "+", "-", "-", "*"))
+    k = rng.randint(2, 9 if sign == "*" else 30)
+    inputs = [rng.randint(2, 12 if sign == "*" else 60) for _ in range(2)]
+    code = f"{argument} {sign} {k}"
+    examples = "".join(f"    >>> {name}({x})\n    {eval(code, {argument: x})}\n" for x in inputs)
+    prompt = f'def {name}({argument}):\n    """\n{examples}    """\n'
+    return Function(f"examples|{sign}|{argument}|{k}", "number", name, prompt, f"    return {code}\n")
+
+
 def draw(rng: random.Random) -> Function:
-    kind = rng.choice(("list", "list", "number", "text"))
+    kind = rng.choice(("list", "list", "number", "text", "examples", "examples"))
+    if kind == "examples":
+        return _from_examples(rng)
     if kind == "list":
         key, argument, words, code = _list_function(rng)
     elif kind == "number":

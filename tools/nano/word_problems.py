@@ -94,19 +94,19 @@ _TEMPLATES = {
 
 
 def draw(rng: random.Random) -> Problem:
-    """A problem of either side of the split; every number on the way is between 0 and 199."""
+    """A problem of either side of the split; every number on the way is between 0 and 499."""
     name = rng.choice(list(_TEMPLATES))
     count, question, plan = _TEMPLATES[name]
     while True:
         times = plan[0] == "*"
-        numbers = [rng.randint(2, 60) for _ in range(count)]
+        numbers = [rng.randint(2, 99) for _ in range(count)]
         if times:
-            numbers[:2] = rng.randint(2, 19), rng.randint(2, 9)
+            numbers[:2] = rng.randint(2, 29), rng.randint(2, 9)
         steps: list[Step] = []
         for operator, index in zip(plan[0::2], plan[1::2], strict=True):
             left = steps[-1].value if steps else numbers[0]
             steps.append(Step(left, operator, numbers[int(index)]))
-        if all(0 <= step.value <= 199 for step in steps):
+        if all(0 <= step.value <= 499 for step in steps):
             break
     who, other = rng.sample(NAMES, 2)
     things = rng.choice(OBJECTS)

@@ -13,13 +13,13 @@ from .row import Row
 # Characters of text for each token of a row, chosen so that rows come out slightly too long and are cut.
 _CHARS_A_TOKEN = 6.5
 
-_DRILL_STEPS = 1500  # over which the share of drills among choice questions falls from all to one in ten
-_CHOICE = 0.3
+_DRILL_STEPS = 1000  # over which the share of drills among choice questions falls from all to one in ten
+_CHOICE = 0.35
 _SHORT: tuple[tuple[str, float], ...] = (
     ("cloze", 0.07),
-    ("lesson", 0.23),
-    ("problems", 0.2),
-    ("functions", 0.12),
+    ("lesson", 0.22),
+    ("problems", 0.18),
+    ("functions", 0.1),
     ("needle", 0.04),
     ("repeat", 0.04),
 )
@@ -53,7 +53,10 @@ def _needle(rng: random.Random, encoder: Encoder, length: int) -> Ids:
 
 
 def make_row(family: str, rng: random.Random, encoder: Encoder, length: int) -> Ids:
-    """`length` + 1 ids, and the weight of each in the loss; padded with end tokens of weight 0."""
+    """`length` + 1 ids, padded with end tokens, and the weight of each in the loss.
+
+    The weights of a row sum to 1: what counts is its family's share of the rows, not how long its answers are.
+    """
     if family == "repeat":
         ids, weights = documents.repeated_ids(rng, encoder.vocab, length)
         ids, weights = [encoder.bos, *ids], [0.0, *weights]
@@ -62,8 +65,8 @@ def make_row(family: str, rng: random.Random, encoder: Encoder, length: int) -> 
     else:
         ids, weights = encoder.encode_row(WRITERS[family](rng, int(length * _CHARS_A_TOKEN)))
     ids, weights = ids[: length + 1], weights[: length + 1]
-    missing = length + 1 - len(ids)
-    return ids + [encoder.eos] * missing, weights + [0.0] * missing
+    missing, total = length + 1 - len(ids), sum(weights)
+    return ids + [encoder.eos] * missing, [w / total for w in weights] + [0.0] * missing
 
 
 def _draw(rng: random.Random, shares: Sequence[tuple[Any, float]]) -> Any:

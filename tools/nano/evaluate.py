@@ -36,6 +36,13 @@ def choice_item(rng: random.Random) -> Row:
     return row
 
 
+def drill_item(rng: random.Random) -> Row:
+    row = facts.drill_row(rng, 1)
+    row.segments.pop()
+    row.segments[-1] = (row.segments[-1][0], ANSWER)
+    return row
+
+
 def cloze_item(rng: random.Random) -> Row:
     subject = rng.choice(list(facts.all_facts()))
     row = Row().add(facts.cloze_header(subject), PROMPT)
@@ -66,6 +73,7 @@ def needle_item(characters: int) -> Callable[[random.Random], Row]:
 
 
 FAMILIES: dict[str, Callable[[random.Random], Row]] = {
+    "drill": drill_item,
     "choice": choice_item,
     "cloze": cloze_item,
     "math": problem_item,
@@ -96,7 +104,7 @@ def score(model: Nano, encoder: Encoder, family: str, items: int, seed: int = 99
         if family.startswith("needle"):
             asked &= ids[:, 1:] != encoder.eos
         logits = model(ids[:, :-1])
-        if family == "choice":
+        if family in ("choice", "drill"):
             only = torch.full_like(logits, -1e9)
             only[..., letters] = logits[..., letters]
             logits = only

@@ -173,15 +173,23 @@ def choice_text(question: str, choices: list[str]) -> str:
     return f"{question}{options}\nAnswer:"
 
 
+@cache
+def _words() -> list[str]:
+    """Every word that occurs in an entity or a value."""
+    facts = [fact for rows in all_facts().values() for fact in rows if fact.subject != _ARITHMETIC]
+    return sorted({word for fact in facts for word in (*fact.entity.split(), fact.value)})
+
+
 def drill_row(rng: random.Random, size: int) -> Row:
-    """Choice questions that say their answer: what is to be learnt is which letter stands for it."""
-    subject = rng.choice(list(all_facts()))
-    row = Row().add(choice_header(subject), PROMPT)
+    """Choice questions that say their answer: what is to be learnt is which letter stands for it.
+
+    The words come from all subjects, so that few of them return in a row: an option seen before is the answer.
+    """
+    row = Row().add(choice_header(rng.choice(list(all_facts()))), PROMPT)
     length = 0
     while length < size:
-        fact = rng.choice(train_facts(subject))
-        gold = rng.randrange(4)
-        text = choice_text(f"Which of these is {fact.value}?", choices_for(fact, gold, rng))
+        gold, words = rng.randrange(4), rng.sample(_words(), 4)
+        text = choice_text(f"Which of these is {words[gold]}?", words)
         row.add(text, PROMPT).add(f" {LETTERS[gold]}", LETTER).add("\n\n", PROMPT)
         length += len(text)
     return row

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 class Geometry:
     vocab: int = 2048
     hidden: int = 128
-    layers: int = 5
+    layers: int = 6
     heads: int = 4
     query_rank: int = 96
     latent_rank: int = 48

@@ -8,7 +8,7 @@ PROMPT = 0.1  # what a model is asked
 NOISE = 0.02  # what nobody could predict: filler text
 ANSWER = 1.0  # what it must say
 DIGITS = 2.0  # numbers of a worked answer
-LETTER = 3.0  # the letter of a choice question
+LETTER = 10.0  # the letter of a choice question
 
 
 @dataclass

@@ -13,12 +13,12 @@ from .row import Row
 # Characters of text for each token of a row, chosen so that rows come out slightly too long and are cut.
 _CHARS_A_TOKEN = 6.5
 
-_DRILL_STEPS = 1000  # over which the share of drills among choice questions falls from all to one in ten
+_DRILL_STEPS = 600  # over which the share of drills among choice questions falls from all to one in ten
 _CHOICE = 0.35
 _SHORT: tuple[tuple[str, float], ...] = (
     ("cloze", 0.07),
-    ("lesson", 0.22),
-    ("problems", 0.18),
+    ("lesson", 0.17),
+    ("problems", 0.23),
     ("functions", 0.1),
     ("needle", 0.04),
     ("repeat", 0.04),
@@ -55,7 +55,7 @@ def _needle(rng: random.Random, encoder: Encoder, length: int) -> Ids:
 def make_row(family: str, rng: random.Random, encoder: Encoder, length: int) -> Ids:
     """`length` + 1 ids, padded with end tokens, and the weight of each in the loss.
 
-    The weights of a row sum to 1: what counts is its family's share of the rows, not how long its answers are.
+    The weights of a row sum to 1: what counts is its family's share of the rows, not its answers' length.
     """
     if family == "repeat":
         ids, weights = documents.repeated_ids(rng, encoder.vocab, length)

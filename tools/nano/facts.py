@@ -183,7 +183,7 @@ def _words() -> list[str]:
 def drill_row(rng: random.Random, size: int) -> Row:
     """Choice questions that say their answer: what is to be learnt is which letter stands for it.
 
-    The words come from all subjects, so that few of them return in a row: an option seen before is the answer.
+    The words come from all subjects, so that few return in a row: an option seen before is the answer.
     """
     row = Row().add(choice_header(rng.choice(list(all_facts()))), PROMPT)
     length = 0

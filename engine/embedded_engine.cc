@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <deque>
 #include <nlohmann/json.hpp>
@@ -13,19 +12,19 @@
 #include "engine/end_of_sequence.h"
 #include "engine/forward.h"
 #include "engine/latent_cache.h"
-#include "engine/stop_text.h"
+#include "engine/scheduler.h"
 
 namespace fathom::engine {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
 int64_t half_of_memory() {
   return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) / 2 * static_cast<int64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// What one sequence of `max_tokens` needs, and some more for prompts to share.
+int64_t default_budget(int64_t wanted_bytes) {
+  constexpr int64_t kRoomToShare = int64_t{2} << 30;
+  return std::min(half_of_memory(), std::max(wanted_bytes, kRoomToShare));
 }
 
 EngineOptions resolved(EngineOptions options, const ModelConfig& config) {
@@ -35,9 +34,12 @@ EngineOptions resolved(EngineOptions options, const ModelConfig& config) {
   if (options.chunk_tokens < 1) throw Error(ErrorKind::kUsage, "chunk_tokens must be at least 1");
   const int64_t block_bytes = kernels::kBlockTokens * LatentCache::token_bytes(config);
   const int64_t wanted = options.max_tokens.value_or(config.max_position_embeddings);
-  const int64_t wanted_bytes = (wanted + kernels::kBlockTokens - 1) / kernels::kBlockTokens * block_bytes;
-  const int64_t budget =
-      options.kv_memory_bytes.value_or(options.max_tokens ? wanted_bytes : half_of_memory());
+  const int64_t wanted_bytes = blocks_for(wanted) * block_bytes;
+  if (!options.kv_memory_bytes) {
+    options.kv_memory_bytes = default_budget(wanted_bytes);
+    if (options.max_tokens) options.kv_memory_bytes = std::max(*options.kv_memory_bytes, wanted_bytes);
+  }
+  const int64_t budget = *options.kv_memory_bytes;
   if (options.max_tokens && wanted_bytes > budget) {
     throw Error(ErrorKind::kUsage,
                 fmt::format("sequences of {} tokens need {} bytes of latent cache, {} are allowed", wanted,
@@ -51,10 +53,13 @@ EngineOptions resolved(EngineOptions options, const ModelConfig& config) {
   return options;
 }
 
+int64_t cache_blocks(const EngineOptions& options, const ModelConfig& config) {
+  return *options.kv_memory_bytes / (kernels::kBlockTokens * LatentCache::token_bytes(config));
+}
+
 WorkspaceLimits workspace_limits(const EngineOptions& options) {
   WorkspaceLimits limits;
-  limits.max_rows = std::min(options.chunk_tokens, *options.max_tokens);
-  limits.max_runs = 1;
+  limits.max_rows = options.chunk_tokens;
   limits.max_positions = *options.max_tokens;
   return limits;
 }
@@ -85,10 +90,16 @@ struct EmbeddedEngine::Impl {
         eos_ids(end_of_sequence_ids(*checkpoint)),
         rounded(options.dtype == WeightDtype::kBF16 ? round_weights(stream, checkpoint->weights())
                                                     : RoundedWeights{}),
-        cache(stream.space, config,
-              (*options.max_tokens + kernels::kBlockTokens - 1) / kernels::kBlockTokens),
+        cache(stream.space, config, cache_blocks(options, config)),
         forward(config, options.dtype == WeightDtype::kBF16 ? rounded.weights : checkpoint->weights(), cache,
-                stream, workspace_limits(options)) {
+                stream, workspace_limits(options)),
+        scheduler({.forward = &forward,
+                   .cache = &cache,
+                   .stream = stream,
+                   .tokenizer = tokenizer.get(),
+                   .eos_ids = eos_ids,
+                   .scored = scored_form(),
+                   .generated = generated_form()}) {
     if (tokenizer != nullptr && tokenizer->vocab_size() > config.vocab_size) {
       bad_input(checkpoint->model_dir().string(), "the tokenizer has {} ids, the model's vocab_size is {}",
                 tokenizer->vocab_size(), config.vocab_size);
@@ -104,35 +115,9 @@ struct EmbeddedEngine::Impl {
                                                          : AttentionForm::kAbsorbed;
   }
 
-  /// Runs `ids` from `first_position` on, a chunk at a time; after_chunk(begin, n) sees rows 0 .. n-1 as
-  /// ids[begin .. begin + n).
-  template <typename AfterChunk>
-  void feed(const CachedSequence& sequence, std::span<const TokenId> ids, int64_t first_position,
-            AttentionForm form, const AfterChunk& after_chunk) {
-    for (size_t begin = 0; begin < ids.size();) {
-      const size_t n = std::min(ids.size() - begin, static_cast<size_t>(forward.limits().max_rows));
-      const Run run{ids.subspan(begin, n), first_position + static_cast<int64_t>(begin), sequence.blocks(),
-                    form};
-      forward.run({&run, 1});
-      after_chunk(begin, n);
-      begin += n;
-    }
-  }
-
-  ScoreResult score(const ScoreRequest& request);
-  void score_first_tokens(const ScoreRequest& request, int64_t last_row, ScoreResult& result);
-  void score_rest(const CachedSequence& sequence, int64_t first_position,
-                  std::span<const TokenId> continuation, ContinuationScore& score);
-  GenerateResult generate(const GenerateRequest& request, Clock::time_point submitted, Timing& timing);
-
   std::optional<std::string> refusal(const ScoreRequest& request) const;
   std::optional<std::string> refusal(const GenerateRequest& request) const;
   std::optional<std::string> refusal(std::span<const TokenId> ids, int64_t n_new) const;
-
-  struct Pending {
-    Request request;
-    Clock::time_point submitted;
-  };
 
   std::shared_ptr<const Checkpoint> checkpoint;
   std::shared_ptr<const Tokenizer> tokenizer;
@@ -144,7 +129,8 @@ struct EmbeddedEngine::Impl {
   RoundedWeights rounded;
   LatentCache cache;
   Forward forward;
-  std::deque<Pending> pending;
+  Scheduler scheduler;
+  std::deque<Completion> refused;
 };
 
 std::optional<std::string> EmbeddedEngine::Impl::refusal(std::span<const TokenId> ids, int64_t n_new) const {
@@ -181,95 +167,6 @@ std::optional<std::string> EmbeddedEngine::Impl::refusal(const GenerateRequest& 
   return refusal(request.prompt, request.max_tokens);
 }
 
-ScoreResult EmbeddedEngine::Impl::score(const ScoreRequest& request) {
-  ScoreResult result;
-  if (request.continuations.empty()) return result;
-  size_t longest = 0;
-  for (const auto& continuation : request.continuations) longest = std::max(longest, continuation.size());
-  const int64_t n_context = static_cast<int64_t>(request.context.size());
-  CachedSequence sequence(cache);
-  sequence.reserve(n_context + static_cast<int64_t>(longest) - 1);
-  feed(sequence, request.context, 0, scored_form(), [](size_t, size_t) {});
-  score_first_tokens(request, forward.n_rows() - 1, result);
-  for (size_t i = 0; i < request.continuations.size(); ++i) {
-    // Each continuation overwrites the cache rows of the one before, from the end of the shared context on.
-    score_rest(sequence, n_context, request.continuations[i], result.continuations[i]);
-    ContinuationScore& score = result.continuations[i];
-    for (float logprob : score.logprobs) score.sum_logprob += logprob;
-  }
-  return result;
-}
-
-// The first token of every continuation comes off one row.
-void EmbeddedEngine::Impl::score_first_tokens(const ScoreRequest& request, int64_t last_row,
-                                              ScoreResult& result) {
-  std::vector<TokenId> firsts;
-  for (const auto& continuation : request.continuations) firsts.push_back(continuation.front());
-  std::vector<float> logprobs(firsts.size());
-  std::vector<ScoredRow> rows;
-  const size_t most = static_cast<size_t>(forward.limits().max_targets);
-  for (size_t i = 0; i < firsts.size(); i += most) {
-    const size_t n = std::min(most, firsts.size() - i);
-    rows.push_back({last_row, std::span(firsts).subspan(i, n), std::span(logprobs).subspan(i, n)});
-  }
-  forward.score(rows);
-  for (size_t i = 0; i < firsts.size(); ++i) {
-    result.continuations.push_back({.logprobs = {logprobs[i]}, .is_greedy = firsts[i] == rows[0].argmax});
-  }
-}
-
-void EmbeddedEngine::Impl::score_rest(const CachedSequence& sequence, int64_t first_position,
-                                      std::span<const TokenId> continuation, ContinuationScore& score) {
-  score.logprobs.resize(continuation.size());
-  std::vector<ScoredRow> rows;
-  feed(sequence, continuation.first(continuation.size() - 1), first_position, scored_form(),
-       [&](size_t begin, size_t n) {
-         rows.clear();
-         for (size_t i = 0; i < n; ++i) {
-           rows.push_back({static_cast<int64_t>(i), continuation.subspan(begin + i + 1, 1),
-                           std::span(score.logprobs).subspan(begin + i + 1, 1)});
-         }
-         forward.score(rows);
-         for (const ScoredRow& row : rows) score.is_greedy = score.is_greedy && row.argmax == row.targets[0];
-       });
-}
-
-GenerateResult EmbeddedEngine::Impl::generate(const GenerateRequest& request, Clock::time_point submitted,
-                                              Timing& timing) {
-  GenerateResult result;
-  if (request.max_tokens == 0) return result;
-  CachedSequence sequence(cache);
-  int64_t position = static_cast<int64_t>(request.prompt.size());
-  sequence.reserve(position + request.max_tokens - 1);
-  feed(sequence, request.prompt, 0, scored_form(), [](size_t, size_t) {});
-  StopText stop(tokenizer.get(), request.stop);
-  while (true) {
-    DrawnRow row{.row = forward.n_rows() - 1,
-                 .sampling = {.temperature = static_cast<float>(request.sampling.temperature),
-                              .top_p = static_cast<float>(request.sampling.top_p),
-                              .seed = request.sampling.seed,
-                              .position = position}};
-    forward.sample({&row, 1});
-    if (result.ids.empty()) timing.first_token_s = seconds_since(submitted);
-    result.ids.push_back(row.id);
-    result.logprobs.push_back(row.logprob);
-    if (!request.ignore_eos && std::find(eos_ids.begin(), eos_ids.end(), row.id) != eos_ids.end()) {
-      result.finish_reason = FinishReason::kEos;
-      break;
-    }
-    stop.add(row.id);
-    if (stop.found()) {
-      result.finish_reason = FinishReason::kStop;
-      break;
-    }
-    if (static_cast<int64_t>(result.ids.size()) == request.max_tokens) break;
-    feed(sequence, {&row.id, 1}, position, generated_form(), [](size_t, size_t) {});
-    ++position;
-  }
-  result.text = stop.text();
-  return result;
-}
-
 EmbeddedEngine::EmbeddedEngine(std::shared_ptr<const Checkpoint> checkpoint,
                                std::shared_ptr<const Tokenizer> tokenizer, const EngineOptions& options)
     : impl_(std::make_unique<Impl>(std::move(checkpoint), std::move(tokenizer), options)) {}
@@ -277,35 +174,22 @@ EmbeddedEngine::EmbeddedEngine(std::shared_ptr<const Checkpoint> checkpoint,
 EmbeddedEngine::~EmbeddedEngine() = default;
 
 void EmbeddedEngine::submit(Request request) {
-  impl_->pending.push_back({std::move(request), Clock::now()});
+  const std::optional<std::string> reason =
+      std::visit([this](const auto& body) { return impl_->refusal(body); }, request.body);
+  if (!reason) return impl_->scheduler.submit(std::move(request));
+  const auto n_prompt = static_cast<int64_t>(prompt_ids(request).size());
+  impl_->refused.push_back({request.id, RequestFailure{*reason}, {.prompt_tokens = n_prompt}});
 }
 
 std::optional<Completion> EmbeddedEngine::next() {
-  if (impl_->pending.empty()) return std::nullopt;
-  const Impl::Pending job = std::move(impl_->pending.front());
-  impl_->pending.pop_front();
-  Completion completion;
-  completion.id = job.request.id;
-  completion.timing.queue_s = seconds_since(job.submitted);
-  if (const auto* score = std::get_if<ScoreRequest>(&job.request.body)) {
-    completion.timing.prompt_tokens = static_cast<int64_t>(score->context.size());
-    if (auto reason = impl_->refusal(*score)) {
-      completion.result = RequestFailure{*reason};
-    } else {
-      completion.result = impl_->score(*score);
-    }
-    completion.timing.first_token_s = seconds_since(job.submitted);
-  } else {
-    const auto& generate = std::get<GenerateRequest>(job.request.body);
-    completion.timing.prompt_tokens = static_cast<int64_t>(generate.prompt.size());
-    if (auto reason = impl_->refusal(generate)) {
-      completion.result = RequestFailure{*reason};
-    } else {
-      completion.result = impl_->generate(generate, job.submitted, completion.timing);
-    }
-  }
-  completion.timing.total_s = seconds_since(job.submitted);
+  if (impl_->refused.empty()) return impl_->scheduler.next();
+  Completion completion = std::move(impl_->refused.front());
+  impl_->refused.pop_front();
   return completion;
+}
+
+SchedulerCounters EmbeddedEngine::counters() const {
+  return impl_->scheduler.counters();
 }
 
 int64_t EmbeddedEngine::max_tokens() const {
@@ -341,10 +225,14 @@ SequenceLogprobs EmbeddedEngine::logprobs(std::span<const TokenId> ids, bool wit
   SequenceLogprobs result;
   result.logprobs.resize(ids.size() - 1);
   if (with_routes) result.routes.resize(static_cast<size_t>(config.num_hidden_layers));
+  impl_->scheduler.make_room(blocks_for(static_cast<int64_t>(ids.size())));
   CachedSequence sequence(impl_->cache);
   sequence.reserve(static_cast<int64_t>(ids.size()));
   std::vector<ScoredRow> rows;
-  impl_->feed(sequence, ids, 0, impl_->scored_form(), [&](size_t begin, size_t n) {
+  for (size_t begin = 0; begin < ids.size();) {
+    const size_t n = std::min(ids.size() - begin, static_cast<size_t>(forward.limits().max_rows));
+    const Run run{ids.subspan(begin, n), static_cast<int64_t>(begin), sequence.blocks(), impl_->scored_form()};
+    forward.run({&run, 1});
     rows.clear();
     for (size_t i = 0; i < n; ++i) {
       const bool last = begin + i + 1 == ids.size();
@@ -357,7 +245,8 @@ SequenceLogprobs EmbeddedEngine::logprobs(std::span<const TokenId> ids, bool wit
       const std::vector<int32_t> experts = forward.routes(static_cast<int64_t>(layer));
       result.routes[layer].insert(result.routes[layer].end(), experts.begin(), experts.end());
     }
-  });
+    begin += n;
+  }
   const auto n_top = static_cast<size_t>(std::min(forward.limits().max_top, config.vocab_size));
   result.top_ids.resize(n_top);
   result.top_logprobs.resize(n_top);

@@ -1,9 +1,9 @@
 // EmbeddedEngine: the DeepSeek-V2 engine inside fathom.
 //
-// Requests are computed one after another inside next(): a prompt or context once, in chunks; then each
-// continuation from the shared prefix, or token after token. Prompt and scored tokens take the expanded form
-// of attention, generated tokens the absorbed form. One-token continuations are read off the context's last
-// row and never fed. Not thread-safe: one thread submits and collects; the kernels use the pool's threads.
+// Requests are computed inside next(), many at a time (engine/scheduler.h). Prompt and scored tokens take the
+// expanded form of attention, generated tokens the absorbed form. One-token continuations are read off the
+// context's last row and never fed. Not thread-safe: one thread submits and collects; the kernels use the
+// pool's threads.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,7 @@
 #include "engine/checkpoint.h"
 #include "engine/engine.h"
 #include "engine/rounded_weights.h"
+#include "engine/scheduler.h"
 #include "engine/tokenizer.h"
 
 namespace fathom::engine {
@@ -33,8 +34,9 @@ struct EngineOptions {
   // what they do not
   int n_threads = 0;                       ///< 0: every processor this process may use
   std::optional<int64_t> max_tokens;       ///< longest sequence; absent: max_position_embeddings
-  std::optional<int64_t> kv_memory_bytes;  ///< latent cache; absent: half of the machine's memory
-  int64_t chunk_tokens = 2048;             ///< tokens of one forward pass of a prompt
+  /// Latent cache; absent: what the longest sequence needs, at least 2 GiB, at most half of the memory.
+  std::optional<int64_t> kv_memory_bytes;
+  int64_t chunk_tokens = 2048;  ///< tokens of one forward pass
 };
 
 /// Everything about one sequence that `fathom logprobs` prints.
@@ -68,6 +70,7 @@ class EmbeddedEngine : public Engine {
   std::optional<std::string> check_ids(std::span<const TokenId> ids, int64_t n_new) const;
 
   int n_threads() const;
+  SchedulerCounters counters() const;
 
  private:
   struct Impl;

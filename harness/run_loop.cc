@@ -15,7 +15,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kEngineWindow = 64;  // requests that wait in the engine: enough to order and share work
+constexpr size_t kEngineWindow = 256;  // requests in the engine: enough to order, share and batch their work
 constexpr size_t kBatchSamples = 64;
 constexpr std::chrono::milliseconds kBatchAge{1000};
 

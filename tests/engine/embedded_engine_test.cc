@@ -5,67 +5,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "tests/engine/golden_weights.h"
-#include "tests/temporary_folder.h"
+#include "tests/engine/model_folder.h"
 
 namespace fathom::engine {
 namespace {
 
 using nlohmann::json;
-using testing::TemporaryFolder;
-
-/// Configuration A with a vocabulary that has room for the golden tokenizer.
-json tiny_config() {
-  json config = golden::config('A');
-  config["vocab_size"] = 520;
-  config["eos_token_id"] = nullptr;
-  return config;
-}
-
-/// A checkpoint folder with tokenizer, changed as a test likes before it is loaded.
-class ModelFolder {
- public:
-  explicit ModelFolder(const json& config = tiny_config(), const golden::Format& format = {})
-      : config_(config) {
-    tensors_ = golden::tensors(config, format);
-    for (const char* file : {"tokenizer.json", "tokenizer_config.json"}) {
-      std::filesystem::copy(std::filesystem::path(FATHOM_SOURCE_DIR "/tests/golden/tokenizer") / file,
-                            folder_ / file);
-    }
-  }
-
-  void set_eos(const json& eos) {
-    golden::write_bytes(folder_ / "generation_config.json", json{{"eos_token_id", eos}}.dump());
-  }
-
-  void set_element(const std::string& tensor, size_t index, float value) {
-    const auto it =
-        std::find_if(tensors_.begin(), tensors_.end(), [&](const auto& t) { return t.name == tensor; });
-    ASSERT_NE(it, tensors_.end()) << tensor;
-    std::memcpy(it->bytes.data() + 4 * index, &value, 4);
-  }
-
-  std::unique_ptr<EmbeddedEngine> engine(const EngineOptions& options = {.n_threads = 2}) {
-    golden::write_checkpoint(folder_.path(), config_, tensors_);
-    return make_embedded_engine(folder_.path(), options);
-  }
-
-  std::unique_ptr<EmbeddedEngine> engine_without_tokenizer() {
-    golden::write_checkpoint(folder_.path(), config_, tensors_);
-    return make_embedded_engine(std::make_shared<const Checkpoint>(Checkpoint::load(folder_.path())), nullptr,
-                                {});
-  }
-
- private:
-  json config_;
-  std::vector<golden::NamedTensor> tensors_;
-  TemporaryFolder folder_;
-};
 
 template <typename Body>
 Completion answer(Engine& engine, Body body) {

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "engine/compute_thread.h"
 #include "engine/end_of_sequence.h"
 #include "engine/forward.h"
 #include "engine/latent_cache.h"
@@ -131,6 +132,7 @@ struct EmbeddedEngine::Impl {
   Forward forward;
   Scheduler scheduler;
   std::deque<Completion> refused;
+  ComputeThread compute{scheduler};  // the last member: it ends before what it computes with
 };
 
 std::optional<std::string> EmbeddedEngine::Impl::refusal(std::span<const TokenId> ids, int64_t n_new) const {
@@ -176,20 +178,20 @@ EmbeddedEngine::~EmbeddedEngine() = default;
 void EmbeddedEngine::submit(Request request) {
   const std::optional<std::string> reason =
       std::visit([this](const auto& body) { return impl_->refusal(body); }, request.body);
-  if (!reason) return impl_->scheduler.submit(std::move(request));
+  if (!reason) return impl_->compute.submit(std::move(request));
   const auto n_prompt = static_cast<int64_t>(prompt_ids(request).size());
   impl_->refused.push_back({request.id, RequestFailure{*reason}, {.prompt_tokens = n_prompt}});
 }
 
 std::optional<Completion> EmbeddedEngine::next() {
-  if (impl_->refused.empty()) return impl_->scheduler.next();
+  if (impl_->refused.empty()) return impl_->compute.next();
   Completion completion = std::move(impl_->refused.front());
   impl_->refused.pop_front();
   return completion;
 }
 
 SchedulerCounters EmbeddedEngine::counters() const {
-  return impl_->scheduler.counters();
+  return impl_->compute.counters();
 }
 
 int64_t EmbeddedEngine::max_tokens() const {
@@ -225,6 +227,7 @@ SequenceLogprobs EmbeddedEngine::logprobs(std::span<const TokenId> ids, bool wit
   SequenceLogprobs result;
   result.logprobs.resize(ids.size() - 1);
   if (with_routes) result.routes.resize(static_cast<size_t>(config.num_hidden_layers));
+  const auto pause = impl_->compute.pause();
   impl_->scheduler.make_room(blocks_for(static_cast<int64_t>(ids.size())));
   CachedSequence sequence(impl_->cache);
   sequence.reserve(static_cast<int64_t>(ids.size()));

@@ -1,9 +1,9 @@
 // EmbeddedEngine: the DeepSeek-V2 engine inside fathom.
 //
-// Requests are computed inside next(), many at a time (engine/scheduler.h). Prompt and scored tokens take the
-// expanded form of attention, generated tokens the absorbed form. One-token continuations are read off the
-// context's last row and never fed. Not thread-safe: one thread submits and collects; the kernels use the
-// pool's threads.
+// Requests are computed on a thread of the engine's own, many at a time (engine/scheduler.h). Prompt and
+// scored tokens take the expanded form of attention, generated tokens the absorbed form. One-token
+// continuations are read off the context's last row and never fed. Not thread-safe: one thread submits and
+// collects; the kernels use the pool's threads.
 #pragma once
 
 #include <cstdint>

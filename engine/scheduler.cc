@@ -87,18 +87,16 @@ void Scheduler::submit(Request request) {
   }
 }
 
-std::optional<Completion> Scheduler::next() {
-  while (finished_.empty()) {
-    admit();
-    if (running_.empty()) {
-      FATHOM_CHECK(queue_.empty(), "{} requests wait and none runs", queue_.size());
-      return std::nullopt;
-    }
-    step();
-  }
+std::optional<Completion> Scheduler::take_finished() {
+  if (finished_.empty()) return std::nullopt;
   Completion completion = std::move(finished_.front());
   finished_.pop_front();
   return completion;
+}
+
+void Scheduler::drop_all() {
+  queue_ = {};
+  running_.clear();
 }
 
 void Scheduler::make_room(int64_t n_blocks) {
@@ -198,6 +196,11 @@ void Scheduler::start(WaitingRequest waiting) {
 // One step
 
 void Scheduler::step() {
+  admit();
+  if (running_.empty()) {
+    FATHOM_CHECK(queue_.empty(), "{} requests wait and none runs", queue_.size());
+    return;
+  }
   plan();
   runs_.clear();
   int64_t row = 0;

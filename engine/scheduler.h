@@ -57,9 +57,14 @@ class Scheduler {
 
   /// The request's ids are in the vocabulary, and its longest sequence fits the cache.
   void submit(Request request);
+  /// Nothing waits, runs or is to be taken.
   bool idle() const { return queue_.empty() && running_.empty() && finished_.empty(); }
-  /// Computes until a request is finished; nothing when idle. Throws what the forward pass throws.
-  std::optional<Completion> next();
+  /// Admits what there is room for and makes one forward pass, if anything runs. Throws what the pass throws.
+  void step();
+  /// A finished request, if there is one.
+  std::optional<Completion> take_finished();
+  /// Forgets every request: after a failure.
+  void drop_all();
 
   /// Forgets prompts until `n` blocks are free, for a caller that computes by itself; the scheduler is idle.
   void make_room(int64_t n_blocks);
@@ -77,7 +82,6 @@ class Scheduler {
   /// Tokens that `ids` has in common with the prompt of a request whose prompt is under way.
   int64_t coming_tokens(std::span<const TokenId> ids) const;
 
-  void step();
   void plan();
   void plan_generated(Running& running);
   void plan_prompt(Running& running);

@@ -78,7 +78,7 @@ void add_engine_options(CLI::App& command, EngineChoice& choice) {
   command
       .add_option_function<int64_t>(
           "--kv-memory", [&choice](int64_t mib) { choice.options.kv_memory_bytes = mib << 20; },
-          "MiB for the latent cache; by default half of the machine's memory")
+          "MiB for the latent cache; default: room for the longest sequence, but at least 2048")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
       ->option_text("MIB");
 }

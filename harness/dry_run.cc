@@ -26,6 +26,7 @@ struct Census {
   std::string first_refusal;
   int64_t n_truncated = 0;
   int64_t context_tokens = 0;
+  int64_t repeated_tokens = 0;  // of those, of a document's further answers
   int64_t continuation_tokens = 0;
   int64_t most_generated_tokens = 0;  // if every answer used its whole allowance
   int64_t longest = 0;                // context plus answer
@@ -42,6 +43,7 @@ void count(const BuiltRequest& request, int64_t n_reps, Census& census) {
   census.n_truncated += request.n_truncated > 0 ? n_reps : 0;
   const auto n_context = static_cast<int64_t>(request.context().size());
   census.context_tokens += n_context * n_reps;
+  census.repeated_tokens += n_context * (n_reps - 1);
   int64_t answer = 0;
   if (const auto* score = std::get_if<engine::ScoreRequest>(&request.body)) {
     for (const auto& continuation : score->continuations) {
@@ -56,7 +58,7 @@ void count(const BuiltRequest& request, int64_t n_reps, Census& census) {
   census.contexts.push_back(request.context());
 }
 
-// Tokens that some earlier context (in sorted order) begins with too: what a prefix cache could save.
+// Tokens that some earlier context (in sorted order) begins with too: what the engine computes once.
 int64_t shared_tokens(std::vector<std::vector<TokenId>>& contexts) {
   std::sort(contexts.begin(), contexts.end());
   int64_t shared = 0;
@@ -90,6 +92,13 @@ double measured_flops(int64_t hidden_size, int threads) {
   return 2.0 * static_cast<double>(kRows * n * n * products) / elapsed;
 }
 
+// Matrix products alone. Every token goes through the layers, only those that are scored through the head.
+double matrix_flops(const engine::ModelConfig& config, int64_t active_parameters, int64_t fed, int64_t scored) {
+  const double head = static_cast<double>(config.vocab_size) * static_cast<double>(config.hidden_size);
+  const double layers = static_cast<double>(active_parameters) - head;
+  return 2.0 * (layers * static_cast<double>(fed) + head * static_cast<double>(scored));
+}
+
 double weight_bytes(const engine::Checkpoint& checkpoint) {
   double bytes = 0;
   for (const engine::CheckpointFile& file : checkpoint.files()) bytes += static_cast<double>(file.size_bytes);
@@ -118,13 +127,13 @@ int dry_run(const RunPlan& plan) {
     }
   }
   const engine::ModelGeometry geometry = engine::measure_geometry(config);
-  const int64_t shared = shared_tokens(census.contexts);
-  const int64_t asked = census.context_tokens + census.continuation_tokens + census.most_generated_tokens;
+  const int64_t shared = shared_tokens(census.contexts) + census.repeated_tokens;
+  const int64_t answers = census.continuation_tokens + census.most_generated_tokens;
   const int n_threads =
       plan.engine.options.n_threads > 0 ? plan.engine.options.n_threads : usable_processors();
-  const double flops =
-      2.0 * static_cast<double>(geometry.active_without_input_embedding) * static_cast<double>(asked);
-  const double seconds = flops / measured_flops(config.hidden_size, n_threads);
+  const double seconds = matrix_flops(config, geometry.active_without_input_embedding,
+                                      census.context_tokens - shared + answers, answers) /
+                         measured_flops(config.hidden_size, n_threads);
   const double cache_bytes =
       static_cast<double>(census.longest) * static_cast<double>(geometry.cache.latent) * sizeof(float);
 
@@ -133,7 +142,7 @@ int dry_run(const RunPlan& plan) {
   fmt::print("{:<28}{:>16}\n", "tasks", open.size());
   fmt::print("{:<28}{:>16}\n", "requests", census.n_requests);
   fmt::print("{:<28}{:>16}\n", "prompt tokens", census.context_tokens);
-  fmt::print("{:<28}{:>16}  (a prefix of another prompt)\n", "  of these shared", shared);
+  fmt::print("{:<28}{:>16}  (with another prompt, computed once)\n", "  of these shared", shared);
   fmt::print("{:<28}{:>16}\n", "scored tokens", census.continuation_tokens);
   fmt::print("{:<28}{:>16}  (if no answer stops early)\n", "generated tokens, at most",
              census.most_generated_tokens);
@@ -144,8 +153,8 @@ int dry_run(const RunPlan& plan) {
   fmt::print("{:<28}{:>12.2f} GiB  (mapped)\n", "weights", weight_bytes(checkpoint) / kGiB);
   fmt::print("{:<28}{:>12.2f} GiB  (longest request)\n", "latent cache", cache_bytes / kGiB);
   fmt::print(
-      "{:<28}{:>16}  (at this machine's measured matrix speed, attention and shared prefixes left out)\n",
-      "estimated time, at most", format_duration(seconds));
+      "{:<28}{:>16}  (at this machine's measured matrix speed, attention left out)\n",
+      "estimated time", format_duration(seconds));
   if (!plan.output.empty()) {
     const nlohmann::json report = {{"tasks", open.size()},
                                    {"requests", census.n_requests},

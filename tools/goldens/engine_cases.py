@@ -92,9 +92,11 @@ class Case:
     dtype: str = "F32"
     splits: list[int] = field(default_factory=list)
     positions: list[int] | None = None  # None: every position is kept
+    draw: int = 1  # another set of ids, where the first has a router near-tie and so decides nothing after it
 
     def ids(self) -> list[int]:
-        draws = uniform(f"ids of {self.name}", 0, self.length)
+        seed = f"ids of {self.name}" + (f" {self.draw}" if self.draw > 1 else "")
+        draws = uniform(seed, 0, self.length)
         return [int((u + 1) / 2 * self.config["vocab_size"]) for u in draws]
 
 
@@ -167,6 +169,7 @@ def cases() -> list[Case]:
             {**_GREEDY, "rope_scaling": None, "rope_theta": 50000.0},
             96,
             splits=[50],
+            draw=4,
         ),
         Case(
             "odd_sizes",

@@ -60,6 +60,7 @@ int64_t cache_blocks(const EngineOptions& options, const ModelConfig& config) {
 
 WorkspaceLimits workspace_limits(const EngineOptions& options) {
   WorkspaceLimits limits;
+  if (options.schedule == Schedule::kAlone) limits.max_runs = 1;
   limits.max_rows = options.chunk_tokens;
   limits.max_positions = *options.max_tokens;
   return limits;
@@ -100,7 +101,8 @@ struct EmbeddedEngine::Impl {
                    .tokenizer = tokenizer.get(),
                    .eos_ids = eos_ids,
                    .scored = scored_form(),
-                   .generated = generated_form()}) {
+                   .generated = generated_form(),
+                   .share_prompts = options.schedule == Schedule::kShared}) {
     if (tokenizer != nullptr && tokenizer->vocab_size() > config.vocab_size) {
       bad_input(checkpoint->model_dir().string(), "the tokenizer has {} ids, the model's vocab_size is {}",
                 tokenizer->vocab_size(), config.vocab_size);

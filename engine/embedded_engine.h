@@ -22,6 +22,10 @@
 
 namespace fathom::engine {
 
+/// Whether requests share passes and what their prompts have in common, or are computed alone, one after
+/// another. Never changes a result: kAlone is there to check that, and to measure what sharing saves.
+enum class Schedule { kShared, kAlone };
+
 /// Which form of attention a token takes. kAuto goes by its role; the others force one form for all.
 enum class AttentionRule { kAuto, kExpanded, kAbsorbed };
 std::string_view attention_rule_name(AttentionRule rule);  // "auto", "expanded", "absorbed"
@@ -37,6 +41,7 @@ struct EngineOptions {
   /// Latent cache; absent: what the longest sequence needs, at least 2 GiB, at most half of the memory.
   std::optional<int64_t> kv_memory_bytes;
   int64_t chunk_tokens = 2048;  ///< tokens of one forward pass
+  Schedule schedule = Schedule::kShared;
 };
 
 /// Everything about one sequence that `fathom logprobs` prints.

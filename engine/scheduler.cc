@@ -125,9 +125,8 @@ void Scheduler::admit() {
 RequestQueue::Verdict Scheduler::judge(const WaitingRequest& waiting) {
   using Verdict = RequestQueue::Verdict;
   if (std::ssize(running_) == model_.forward->limits().max_runs) return Verdict::kStop;
-  const std::span<const TokenId> ids = prompt_ids(waiting.request);
-  const PrefixTree::Match match = tree_.find(ids.first(ids.size() - 1));
-  if (coming_tokens(ids) - match.n_tokens() >= kWorthWaitingFor) return Verdict::kSkip;
+  const PrefixTree::Match match = stored_part(waiting.request);
+  if (coming_tokens(prompt_ids(waiting.request)) - match.n_tokens() >= kWorthWaitingFor) return Verdict::kSkip;
   const int64_t n_new = blocks_for(positions_needed(waiting.request)) - std::ssize(match.full_blocks);
   // The match itself must stay: what only the tree refers to, it counts as forgettable.
   int64_t n_held = 0;
@@ -136,6 +135,13 @@ RequestQueue::Verdict Scheduler::judge(const WaitingRequest& waiting) {
   FATHOM_CHECK(fits || !running_.empty(), "{} blocks are needed, the cache has {}", n_new,
                model_.cache->n_blocks());
   return fits ? Verdict::kTake : Verdict::kStop;
+}
+
+// The last token is always computed: what comes next is read off its row.
+PrefixTree::Match Scheduler::stored_part(const Request& request) {
+  if (!model_.share_prompts) return {};
+  const std::span<const TokenId> ids = prompt_ids(request);
+  return tree_.find(ids.first(ids.size() - 1));
 }
 
 int64_t Scheduler::coming_tokens(std::span<const TokenId> ids) const {
@@ -152,9 +158,7 @@ int64_t Scheduler::coming_tokens(std::span<const TokenId> ids) const {
 
 void Scheduler::start(WaitingRequest waiting) {
   auto running = std::make_unique<Running>(std::move(waiting), *model_.cache);
-  const std::span<const TokenId> ids = running->prompt();
-  // The last token is always computed: what comes next is read off its row.
-  const PrefixTree::Match match = tree_.find(ids.first(ids.size() - 1));
+  const PrefixTree::Match match = stored_part(running->request);
   running->sequence.share(match.full_blocks);
   const int64_t n_positions = positions_needed(running->request);
   if (match.n_last_tokens > 0) model_.cache->keep({&match.last_block, 1});
@@ -176,9 +180,9 @@ void Scheduler::start(WaitingRequest waiting) {
   }
 
   running->timing.queue_s = seconds_since(running->submitted);
-  running->timing.prompt_tokens = std::ssize(ids);
+  running->timing.prompt_tokens = std::ssize(running->prompt());
   running->timing.cached_tokens = running->n_fed;
-  counters_.prompt_tokens += std::ssize(ids);
+  counters_.prompt_tokens += running->timing.prompt_tokens;
   counters_.cached_tokens += running->n_fed;
   if (const ScoreRequest* score = running->scored()) {
     for (const auto& continuation : score->continuations) {
@@ -376,6 +380,7 @@ void Scheduler::ask(const Work& work) {
 
 // A block that is not full yet is still being written; it comes into the tree with the prompt's end.
 void Scheduler::keep_prompt(Running& running) {
+  if (!model_.share_prompts) return;
   const int64_t n =
       running.prompt_is_fed() ? running.n_fed : running.n_fed / kernels::kBlockTokens * kernels::kBlockTokens;
   tree_.insert(running.prompt().first(static_cast<size_t>(n)), running.sequence);

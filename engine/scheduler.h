@@ -50,6 +50,7 @@ class Scheduler {
     std::span<const TokenId> eos_ids;
     AttentionForm scored = AttentionForm::kExpanded;     ///< of prompts and continuations
     AttentionForm generated = AttentionForm::kAbsorbed;  ///< of generated tokens
+    bool share_prompts = true;
   };
   /// Borrows what the model points to.
   explicit Scheduler(const Model& model);
@@ -93,6 +94,7 @@ class Scheduler {
 
   void read_rows();
   void ask(const Work& work);
+  PrefixTree::Match stored_part(const Request& request);
   void keep_prompt(Running& running);
   size_t take_scores(const Work& work, size_t next_row);
   void finish_if_scored(Running& running);

@@ -17,7 +17,7 @@ constexpr int64_t kLongest = 400;
 
 int64_t n_schedules() {
   const char* const asked = std::getenv("FATHOM_SCHEDULES");
-  return asked == nullptr ? 150 : std::atoll(asked);
+  return asked == nullptr ? 100 : std::atoll(asked);
 }
 
 /// The checkpoint, written once, and what each request is worth alone.
@@ -234,6 +234,17 @@ TEST(Schedules, GeneratedTokensNeverBecomeAPromptsBeginning) {
   EXPECT_TRUE(same(std::get<ScoreResult>(second.result), truth.of(ScoreRequest{longer, {{1}}})));
   // Asked again, all but the token that is always computed are there.
   EXPECT_EQ(answer({3, ScoreRequest{longer, {{1}}}}).timing.cached_tokens, 159);
+}
+
+TEST(Schedules, AloneSharesNothing) {
+  Truth truth;
+  Tally tally;
+  Requests requests(1001);
+  const auto engine = truth.engine({.n_threads = 1, .schedule = Schedule::kAlone});
+  run_schedule(*engine, truth, requests, 10, tally);
+  EXPECT_EQ(tally.n_different, 0);
+  EXPECT_EQ(tally.n_schedules_with_hits, 0);
+  EXPECT_EQ(engine->counters().n_mixed_steps, 0);
 }
 
 TEST(Schedules, WhatIsBeingComputedIsWaitedFor) {

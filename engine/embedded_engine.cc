@@ -236,7 +236,8 @@ SequenceLogprobs EmbeddedEngine::logprobs(std::span<const TokenId> ids, bool wit
   std::vector<ScoredRow> rows;
   for (size_t begin = 0; begin < ids.size();) {
     const size_t n = std::min(ids.size() - begin, static_cast<size_t>(forward.limits().max_rows));
-    const Run run{ids.subspan(begin, n), static_cast<int64_t>(begin), sequence.blocks(), impl_->scored_form()};
+    const Run run{ids.subspan(begin, n), static_cast<int64_t>(begin), sequence.blocks(),
+                  impl_->scored_form()};
     forward.run({&run, 1});
     rows.clear();
     for (size_t i = 0; i < n; ++i) {

@@ -36,8 +36,8 @@ struct EngineOptions {
   AttentionRule attention = AttentionRule::kAuto;
 
   // what they do not
-  int n_threads = 0;                       ///< 0: every processor this process may use
-  std::optional<int64_t> max_tokens;       ///< longest sequence; absent: max_position_embeddings
+  int n_threads = 0;                  ///< 0: every processor this process may use
+  std::optional<int64_t> max_tokens;  ///< longest sequence; absent: max_position_embeddings
   /// Latent cache; absent: what the longest sequence needs, at least 2 GiB, at most half of the memory.
   std::optional<int64_t> kv_memory_bytes;
   int64_t chunk_tokens = 2048;  ///< tokens of one forward pass

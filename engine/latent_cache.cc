@@ -61,8 +61,7 @@ void LatentCache::copy_positions(const kernels::Stream& stream, int32_t from, in
   for (const kernels::Buffer& layer : layers_) {
     const kernels::Tensor all = layer.tensor(kernels::Dtype::kF32, {n_blocks_ * kBlockTokens, latent_dim_});
     kernels::gather_rows(
-        stream,
-        {.table = all, .rows = indices, .out = all.rows(to * kBlockTokens, to * kBlockTokens + n)});
+        stream, {.table = all, .rows = indices, .out = all.rows(to * kBlockTokens, to * kBlockTokens + n)});
   }
 }
 

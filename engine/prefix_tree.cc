@@ -11,8 +11,8 @@ namespace {
 
 size_t common_beginning(std::span<const TokenId> a, std::span<const TokenId> b) {
   const size_t n = std::min(a.size(), b.size());
-  return static_cast<size_t>(std::mismatch(a.begin(), a.begin() + static_cast<ptrdiff_t>(n), b.begin()).first -
-                             a.begin());
+  return static_cast<size_t>(
+      std::mismatch(a.begin(), a.begin() + static_cast<ptrdiff_t>(n), b.begin()).first - a.begin());
 }
 
 std::span<const TokenId> first_block(std::span<const TokenId> ids) {
@@ -110,7 +110,8 @@ void PrefixTree::forget(Node& leaf) {
   ++n_forgotten_;
 }
 
-// Sequences refer to whole paths, so what hangs below a block that only the tree refers to is only the tree's.
+// Sequences refer to whole paths, so what hangs below a block that only the tree refers to is only the
+// tree's.
 int64_t PrefixTree::n_forgettable() const {
   int64_t n = 0;
   for_each_node(root_, [&](const Node& node) { n += cache_.n_references(node.block) == 1 ? 1 : 0; });

@@ -126,7 +126,8 @@ RequestQueue::Verdict Scheduler::judge(const WaitingRequest& waiting) {
   using Verdict = RequestQueue::Verdict;
   if (std::ssize(running_) == model_.forward->limits().max_runs) return Verdict::kStop;
   const PrefixTree::Match match = stored_part(waiting.request);
-  if (coming_tokens(prompt_ids(waiting.request)) - match.n_tokens() >= kWorthWaitingFor) return Verdict::kSkip;
+  if (coming_tokens(prompt_ids(waiting.request)) - match.n_tokens() >= kWorthWaitingFor)
+    return Verdict::kSkip;
   const int64_t n_new = blocks_for(positions_needed(waiting.request)) - std::ssize(match.full_blocks);
   // The match itself must stay: what only the tree refers to, it counts as forgettable.
   int64_t n_held = 0;
@@ -165,7 +166,8 @@ void Scheduler::start(WaitingRequest waiting) {
   tree_.free_up(blocks_for(n_positions) - std::ssize(match.full_blocks));
   // When memory is so short that the partly shared block is in the way, its tokens are computed again.
   const bool last_is_in_the_way =
-      match.n_last_tokens > 0 && model_.cache->n_free() < blocks_for(n_positions) - std::ssize(match.full_blocks);
+      match.n_last_tokens > 0 &&
+      model_.cache->n_free() < blocks_for(n_positions) - std::ssize(match.full_blocks);
   if (last_is_in_the_way) {
     model_.cache->give_back({&match.last_block, 1});
     tree_.free_up(blocks_for(n_positions) - std::ssize(match.full_blocks));
@@ -272,8 +274,8 @@ void Scheduler::plan_prompt(Running& running) {
 void Scheduler::plan_branches(Running& running) {
   const int64_t n_context = std::ssize(running.prompt());
   const auto add = [&](Branch& branch) {
-    const auto ids = piece(branch.ids.first(static_cast<size_t>(branch.n_to_feed()))
-                               .subspan(static_cast<size_t>(branch.n_fed)));
+    const auto ids = piece(
+        branch.ids.first(static_cast<size_t>(branch.n_to_feed())).subspan(static_cast<size_t>(branch.n_fed)));
     const CachedSequence& sequence = branch.own ? *branch.own : running.sequence;
     add_work({.running = &running,
               .branch = &branch,
@@ -371,11 +373,12 @@ void Scheduler::ask(const Work& work) {
   }
   const Sampling& sampling = running.generated().sampling;
   drawing_.push_back(&running);
-  drawn_rows_.push_back({.row = last_row,
-                         .sampling = {.temperature = static_cast<float>(sampling.temperature),
-                                      .top_p = static_cast<float>(sampling.top_p),
-                                      .seed = sampling.seed,
-                                      .position = std::ssize(running.prompt()) + std::ssize(running.text.ids)}});
+  drawn_rows_.push_back(
+      {.row = last_row,
+       .sampling = {.temperature = static_cast<float>(sampling.temperature),
+                    .top_p = static_cast<float>(sampling.top_p),
+                    .seed = sampling.seed,
+                    .position = std::ssize(running.prompt()) + std::ssize(running.text.ids)}});
 }
 
 // A block that is not full yet is still being written; it comes into the tree with the prompt's end.

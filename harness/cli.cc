@@ -14,6 +14,7 @@ namespace fathom::harness {
 namespace {
 
 void add_all_commands(CLI::App& app, CommandContext& context) {
+  add_bench(app, context);
   add_data(app, context);
   add_exec(app, context);
   add_generate(app, context);

@@ -15,6 +15,7 @@ struct CommandContext {
 };
 
 // One line a command, alphabetical.
+void add_bench(CLI::App& app, CommandContext& context);
 void add_data(CLI::App& app, CommandContext& context);
 void add_exec(CLI::App& app, CommandContext& context);
 void add_generate(CLI::App& app, CommandContext& context);

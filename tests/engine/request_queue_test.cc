@@ -53,9 +53,10 @@ TEST(RequestQueue, AGroupBegunIsServedToItsEnd) {
 TEST(RequestQueue, SkippedRequestsStay) {
   RequestQueue queue;
   for (TokenId i = 0; i < 5; ++i) push(queue, static_cast<uint64_t>(i), block_and(1, {i}));
-  EXPECT_EQ(taken(queue,
-                  [](const WaitingRequest& w) { return w.request.id % 2 == 0 ? Verdict::kSkip : Verdict::kTake; }),
-            (std::vector<uint64_t>{1, 3}));
+  EXPECT_EQ(
+      taken(queue,
+            [](const WaitingRequest& w) { return w.request.id % 2 == 0 ? Verdict::kSkip : Verdict::kTake; }),
+      (std::vector<uint64_t>{1, 3}));
   EXPECT_EQ(queue.size(), 3u);
   EXPECT_EQ(taken(queue, [](const auto&) { return Verdict::kTake; }), (std::vector<uint64_t>{0, 2, 4}));
 }

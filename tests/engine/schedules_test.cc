@@ -31,8 +31,8 @@ class Truth {
     return it != scores_.end() ? it->second : scores_[key] = alone_.score(request);
   }
   const GenerateResult& of(const GenerateRequest& request) {
-    const auto key =
-        std::make_tuple(request.prompt, request.max_tokens, request.sampling.temperature, request.sampling.seed);
+    const auto key = std::make_tuple(request.prompt, request.max_tokens, request.sampling.temperature,
+                                     request.sampling.seed);
     const auto it = texts_.find(key);
     return it != texts_.end() ? it->second : texts_[key] = alone_.generate(request);
   }
@@ -139,7 +139,8 @@ void run_schedule(Engine& engine, Truth& truth, Requests& requests, int64_t n, T
     inside = inside || cached % kernels::kBlockTokens != 0;
   };
   for (uint64_t id = 1; id <= static_cast<uint64_t>(n);) {
-    for (int64_t burst = 1 + requests.below(requests.below(4) == 0 ? 64 : 8); burst > 0 && id <= static_cast<uint64_t>(n); --burst, ++id) {
+    for (int64_t burst = 1 + requests.below(requests.below(4) == 0 ? 64 : 8);
+         burst > 0 && id <= static_cast<uint64_t>(n); --burst, ++id) {
       const Request request = requests.next(id);
       out.emplace(id, request);
       engine.submit(request);

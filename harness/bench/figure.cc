@@ -1,0 +1,69 @@
+#include "harness/bench/figure.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace fathom::harness {
+namespace {
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+}  // namespace
+
+double Figure::rate() const {
+  return items / median(seconds);
+}
+
+std::optional<double> Figure::share_of_peak(const MachinePeaks& peaks) const {
+  if (flop) return *flop / median(seconds) / peaks.flops;
+  if (bytes) return *bytes / median(seconds) / peaks.read_bandwidth;
+  return std::nullopt;
+}
+
+std::string figure_header() {
+  return fmt::format("{:<28} {:>8} {:>12} {:>12} {:>12}  {}\n", "benchmark", "unit", "median", "slowest",
+                     "fastest", "of the machine's peak");
+}
+
+std::string figure_line(const Figure& figure, const MachinePeaks& peaks) {
+  const auto [fastest, slowest] = std::minmax_element(figure.seconds.begin(), figure.seconds.end());
+  const std::optional<double> share = figure.share_of_peak(peaks);
+  const std::string roof =
+      share ? fmt::format("{:5.1f} % of {}", 100 * *share, figure.flop ? "FMA" : "read bandwidth") : "";
+  return fmt::format("{:<28} {:>8} {:>12.2f} {:>12.2f} {:>12.2f}  {}\n", figure.name, figure.unit,
+                     figure.rate(), figure.items / *slowest, figure.items / *fastest, roof);
+}
+
+nlohmann::json figures_json(const std::vector<Figure>& figures, const MachinePeaks& peaks,
+                            const nlohmann::json& context) {
+  nlohmann::json benchmarks = nlohmann::json::array();
+  for (const Figure& figure : figures) {
+    for (size_t i = 0; i < figure.seconds.size(); ++i) {
+      nlohmann::json entry = {{"name", figure.name},
+                              {"run_name", figure.name},
+                              {"run_type", "iteration"},
+                              {"repetitions", figure.seconds.size()},
+                              {"repetition_index", i},
+                              {"iterations", 1},
+                              {"real_time", figure.seconds[i] * 1e3},
+                              {"cpu_time", figure.seconds[i] * 1e3},
+                              {"time_unit", "ms"},
+                              {figure.unit, figure.items / figure.seconds[i]}};
+      if (figure.flop) entry["flop_per_second"] = *figure.flop / figure.seconds[i];
+      if (figure.bytes) entry["bytes_per_second"] = *figure.bytes / figure.seconds[i];
+      benchmarks.push_back(std::move(entry));
+    }
+  }
+  nlohmann::json with_peaks = context;
+  with_peaks["fma_flop_per_second"] = peaks.flops;
+  with_peaks["read_bytes_per_second"] = peaks.read_bandwidth;
+  return {{"context", std::move(with_peaks)}, {"benchmarks", std::move(benchmarks)}};
+}
+
+}  // namespace fathom::harness

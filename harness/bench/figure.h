@@ -1,0 +1,39 @@
+// Figure: one row of `fathom bench`: what was done, how often, how fast, and how near to the machine's limit.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fathom::harness {
+
+/// What the machine can do at best (kernels/machine_peaks.h).
+struct MachinePeaks {
+  double flops = 0.0;           ///< fp32 FLOP/s
+  double read_bandwidth = 0.0;  ///< bytes/s
+};
+
+struct Figure {
+  std::string name;             ///< "prefill/512"
+  std::string unit;             ///< "tok/s"
+  double items = 0.0;           ///< of that unit, in one repeat
+  std::vector<double> seconds;  ///< one a repeat
+  std::optional<double> flop;   ///< of one repeat, where arithmetic is the limit
+  std::optional<double> bytes;  ///< read in one repeat, where memory is the limit
+
+  double rate() const;  ///< items a second at the median of the repeats
+  /// Share of the machine's peak at the median, of the limit that is known; nothing when none is.
+  std::optional<double> share_of_peak(const MachinePeaks& peaks) const;
+};
+
+/// "name  unit  median  (min - max)  roof" for a terminal; header() first.
+std::string figure_header();
+std::string figure_line(const Figure& figure, const MachinePeaks& peaks);
+
+/// The layout of Google Benchmark's JSON, which its tools/compare.py reads: context and one entry a repeat.
+nlohmann::json figures_json(const std::vector<Figure>& figures, const MachinePeaks& peaks,
+                            const nlohmann::json& context);
+
+}  // namespace fathom::harness

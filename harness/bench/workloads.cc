@@ -1,0 +1,182 @@
+#include "harness/bench/workloads.h"
+
+#include <chrono>
+#include <random>
+#include <string>
+
+#include "base/error.h"
+#include "engine/model_geometry.h"
+#include "kernels/kernels.h"
+
+namespace fathom::harness {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using engine::TokenId;
+
+constexpr int64_t kDecodePrompt = 32;
+constexpr int64_t kDecodeTokens = 64;
+constexpr int64_t kQuestions = 32;
+constexpr int64_t kQuestionTokens = 64;
+constexpr int64_t kGemmWidth = 2048;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+const engine::ModelConfig& config_of(const BenchModel& model) {
+  return model.loaded->checkpoint->config();
+}
+
+std::vector<TokenId> random_ids(int64_t n, int64_t vocab_size, std::mt19937_64& random) {
+  std::vector<TokenId> ids(static_cast<size_t>(n));
+  for (TokenId& id : ids) id = static_cast<TokenId>(random() % static_cast<uint64_t>(vocab_size));
+  return ids;
+}
+
+/// Times repeats of `work() -> seconds`, one unmeasured first.
+template <typename Work>
+Figure repeated(Figure figure, int repeats, const Work& work) {
+  for (int i = -1; i < repeats; ++i) {
+    const double seconds = work();
+    if (i >= 0) figure.seconds.push_back(seconds);
+  }
+  return figure;
+}
+
+/// Collects everything submitted; throws Error{kUsage} for what the engine refuses.
+std::vector<engine::Completion> collect(engine::Engine& engine) {
+  std::vector<engine::Completion> all;
+  while (std::optional<engine::Completion> completion = engine.next()) {
+    if (const auto* failure = std::get_if<engine::RequestFailure>(&completion->result))
+      throw Error(ErrorKind::kUsage, failure->message);
+    all.push_back(std::move(*completion));
+  }
+  return all;
+}
+
+double attention_flop(const engine::ModelConfig& c, double n_tokens) {
+  return static_cast<double>(c.num_hidden_layers * c.num_attention_heads * (c.qk_head_dim() + c.v_head_dim)) *
+         n_tokens * n_tokens;
+}
+
+}  // namespace
+
+Figure bench_prefill(const BenchModel& model, int64_t n_tokens, int repeats) {
+  const engine::ModelConfig& config = config_of(model);
+  const engine::ModelGeometry geometry = engine::measure_geometry(config);
+  const auto n = static_cast<double>(n_tokens);
+  std::mt19937_64 random(1);
+  return repeated({.name = fmt::format("prefill/{}", n_tokens),
+                   .unit = "tok/s",
+                   .items = n,
+                   .flop = 2.0 * static_cast<double>(geometry.active_without_embedding_and_head) * n +
+                           attention_flop(config, n)},
+                  repeats, [&] {
+                    engine::ScoreRequest request{random_ids(n_tokens, config.vocab_size, random), {{0}}};
+                    const auto start = Clock::now();
+                    model.loaded->engine->submit({0, std::move(request)});
+                    collect(*model.loaded->engine);
+                    return seconds_since(start);
+                  });
+}
+
+Figure bench_decode(const BenchModel& model, int64_t n_sequences, int repeats) {
+  const engine::ModelConfig& config = config_of(model);
+  const engine::ModelGeometry geometry = engine::measure_geometry(config);
+  const int64_t n_timed = kDecodeTokens - 1;  // the first comes off the prompt
+  Figure figure{.name = fmt::format("decode/{}", n_sequences),
+                .unit = "tok/s",
+                .items = static_cast<double>(n_sequences * n_timed)};
+  if (n_sequences == 1) {
+    const double weights =
+        static_cast<double>(geometry.active_without_input_embedding) * model.weight_bytes_per_parameter;
+    const double latents = static_cast<double>(geometry.cache.latent) * sizeof(float) *
+                           static_cast<double>(kDecodePrompt + kDecodeTokens / 2);
+    figure.bytes = static_cast<double>(n_timed) * (weights + latents);
+  }
+  std::mt19937_64 random(2);
+  return repeated(std::move(figure), repeats, [&] {
+    for (int64_t i = 0; i < n_sequences; ++i) {
+      model.loaded->engine->submit(
+          {static_cast<uint64_t>(i),
+           engine::GenerateRequest{.prompt = random_ids(kDecodePrompt, config.vocab_size, random),
+                                   .max_tokens = kDecodeTokens,
+                                   .ignore_eos = true}});
+    }
+    double first = 0, last = 0;  // when all have begun, when all are done
+    for (const engine::Completion& completion : collect(*model.loaded->engine)) {
+      first = std::max(first, completion.timing.first_token_s);
+      last = std::max(last, completion.timing.total_s);
+    }
+    return last - first;
+  });
+}
+
+Figure bench_score(const BenchModel& model, int64_t n_header, int repeats) {
+  const engine::ModelConfig& config = config_of(model);
+  std::mt19937_64 random(3);
+  return repeated({.name = fmt::format("score/{}", n_header),
+                   .unit = "questions/s",
+                   .items = static_cast<double>(kQuestions)},
+                  repeats, [&] {
+                    const std::vector<TokenId> header = random_ids(n_header, config.vocab_size, random);
+                    const auto start = Clock::now();
+                    for (int64_t i = 0; i < kQuestions; ++i) {
+                      engine::ScoreRequest request{header, {{0}, {1}, {2}, {3}}};
+                      const auto question = random_ids(kQuestionTokens, config.vocab_size, random);
+                      request.context.insert(request.context.end(), question.begin(), question.end());
+                      model.loaded->engine->submit({static_cast<uint64_t>(i), std::move(request)});
+                    }
+                    collect(*model.loaded->engine);
+                    return seconds_since(start);
+                  });
+}
+
+Figure bench_tokenizer(const BenchModel& model, int64_t n_kilobytes, int repeats) {
+  // Words drawn from a fixed list: repetitive, as text is, but no two sentences are the same.
+  static constexpr const char* kWords[] = {
+      "the",    "of",     "harbour", "measured", "light",   "and", "in",     "seven", "letters", "under",
+      "wooden", "bridge", "between", "morning",  "carried", "a",   "slowly", "north", "paper",   "engine"};
+  std::mt19937_64 random(4);
+  std::string text;
+  while (text.size() < static_cast<size_t>(n_kilobytes) * 1000) {
+    text += kWords[random() % std::size(kWords)];
+    text += random() % 12 == 0 ? ".\n" : " ";
+  }
+  const auto* tokenizer = model.loaded->tokenizer.get();
+  return repeated({.name = fmt::format("tokenizer/{}KB", n_kilobytes),
+                   .unit = "MB/s",
+                   .items = static_cast<double>(text.size()) / 1e6},
+                  repeats, [&] {
+                    const auto start = Clock::now();
+                    const auto ids = tokenizer->encode(text, engine::SpecialTokens::kText);
+                    FATHOM_CHECK(!ids.empty());
+                    return seconds_since(start);
+                  });
+}
+
+Figure bench_gemm(ThreadPool& pool, int64_t n_rows, int repeats) {
+  const auto n = static_cast<size_t>(n_rows), width = static_cast<size_t>(kGemmWidth);
+  std::vector<float> x(n * width, 0.5f), y(n * width);
+  const std::vector<uint16_t> w(width * width, 0x3f80);  // bf16 1.0
+  const kernels::Stream stream{.pool = &pool};
+  const kernels::Tensor xs(x.data(), kernels::Dtype::kF32, {n_rows, kGemmWidth});
+  const kernels::Tensor ws(w.data(), kernels::Dtype::kBF16, {kGemmWidth, kGemmWidth});
+  const kernels::Tensor ys(y.data(), kernels::Dtype::kF32, {n_rows, kGemmWidth});
+  const double flop = 2.0 * static_cast<double>(n_rows * kGemmWidth * kGemmWidth);
+  // Few rows are over too soon for the clock: as many products as make a gigaflop.
+  const auto n_products = std::max<int64_t>(1, static_cast<int64_t>(1e9 / flop));
+  return repeated({.name = fmt::format("gemm/{}x{}x{}", n_rows, kGemmWidth, kGemmWidth),
+                   .unit = "GFLOP/s",
+                   .items = flop * static_cast<double>(n_products) / 1e9,
+                   .flop = flop * static_cast<double>(n_products)},
+                  repeats, [&] {
+                    const auto start = Clock::now();
+                    for (int64_t i = 0; i < n_products; ++i)
+                      kernels::linear(stream, {.x = xs, .weight = ws, .out = ys});
+                    return seconds_since(start);
+                  });
+}
+
+}  // namespace fathom::harness

@@ -1,0 +1,16 @@
+// What this machine can do at best, measured: the roof that benchmarks are held against.
+#pragma once
+
+#include "base/thread_pool.h"
+
+namespace fathom::kernels {
+
+/// FLOP/s of independent fp32 fused multiply-adds in registers (2 FLOP each) on all of the pool's threads,
+/// with the vectors that the CPU kernels use: the best of a few runs of a tenth of a second.
+double measure_fma_peak(ThreadPool& pool);
+
+/// Bytes/s of reading memory that no cache holds, on all of the pool's threads: the best of a few sweeps over
+/// half a GiB, less where the machine has little memory.
+double measure_read_bandwidth(ThreadPool& pool);
+
+}  // namespace fathom::kernels

@@ -1,0 +1,47 @@
+#include "harness/bench/figure.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace fathom::harness {
+namespace {
+
+constexpr MachinePeaks kPeaks{.flops = 100e9, .read_bandwidth = 20e9};
+
+TEST(BenchFigure, RatesAreOfTheMedianRepeat) {
+  const Figure odd{.name = "x", .unit = "tok/s", .items = 60, .seconds = {6, 1, 2}};
+  EXPECT_DOUBLE_EQ(odd.rate(), 30);
+  const Figure even{.name = "x", .unit = "tok/s", .items = 60, .seconds = {4, 1, 2, 100}};
+  EXPECT_DOUBLE_EQ(even.rate(), 20);
+  EXPECT_FALSE(even.share_of_peak(kPeaks).has_value());
+}
+
+TEST(BenchFigure, TheRoofIsTheLimitThatIsKnown) {
+  const Figure computes{.name = "p", .unit = "tok/s", .items = 1, .seconds = {2}, .flop = 120e9};
+  EXPECT_DOUBLE_EQ(*computes.share_of_peak(kPeaks), 0.6);
+  EXPECT_NE(figure_line(computes, kPeaks).find("60.0 % of FMA"), std::string::npos);
+  const Figure reads{.name = "d", .unit = "tok/s", .items = 1, .seconds = {2}, .bytes = 10e9};
+  EXPECT_DOUBLE_EQ(*reads.share_of_peak(kPeaks), 0.25);
+  EXPECT_NE(figure_line(reads, kPeaks).find("25.0 % of read bandwidth"), std::string::npos);
+}
+
+TEST(BenchFigure, JsonHasOneEntryARepeatInGoogleBenchmarksLayout) {
+  const std::vector<Figure> figures = {
+      {.name = "prefill/8", .unit = "tok/s", .items = 8, .seconds = {0.5, 0.25}, .flop = 1e9}};
+  const nlohmann::json json = figures_json(figures, kPeaks, {{"num_cpus", 2}});
+  EXPECT_EQ(json["context"]["num_cpus"], 2);
+  EXPECT_EQ(json["context"]["fma_flop_per_second"], 100e9);
+  ASSERT_EQ(json["benchmarks"].size(), 2u);
+  const nlohmann::json& second = json["benchmarks"][1];
+  EXPECT_EQ(second["name"], "prefill/8");
+  EXPECT_EQ(second["run_type"], "iteration");
+  EXPECT_EQ(second["repetition_index"], 1);
+  EXPECT_EQ(second["real_time"], 250.0);
+  EXPECT_EQ(second["time_unit"], "ms");
+  EXPECT_EQ(second["tok/s"], 32.0);
+  EXPECT_EQ(second["flop_per_second"], 4e9);
+}
+
+}  // namespace
+}  // namespace fathom::harness

@@ -114,6 +114,7 @@ int dry_run(const RunPlan& plan) {
   const engine::ModelConfig& config = checkpoint.config();
   const TokenizerCounter counter(tokenizer);
   const std::vector<OpenTask> open = open_tasks(plan, selection, counter);
+  print_left_out_pass_at_k(open);
   RequestBuilder builder(
       tokenizer, {.bos = plan.bos,
                   .special = engine::SpecialTokens::kParse,

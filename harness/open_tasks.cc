@@ -1,5 +1,8 @@
 #include "harness/open_tasks.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 namespace fathom::harness {
 namespace {
 
@@ -21,6 +24,24 @@ std::vector<OpenTask> open_tasks(const RunPlan& plan, const tasks::Selection& se
     opened.push_back(std::move(open));
   }
   return opened;
+}
+
+PassAtK pass_at_k(const OpenTask& open) {
+  PassAtK k;
+  for (int64_t wanted : open.task->pass_at_k)
+    (wanted <= open.n_reps ? k.reported : k.left_out).push_back(wanted);
+  return k;
+}
+
+void print_left_out_pass_at_k(std::span<const OpenTask> tasks) {
+  for (const OpenTask& open : tasks) {
+    const std::vector<int64_t> left_out = pass_at_k(open).left_out;
+    if (left_out.empty()) continue;
+    fmt::print(
+        stderr,
+        "fathom: note: {}: pass@{} left out: {} answers to each problem are not enough (--repeats {})\n",
+        open.task->name, fmt::join(left_out, " and pass@"), open.n_reps, left_out.back());
+  }
 }
 
 }  // namespace fathom::harness

@@ -128,7 +128,7 @@ int report(const RunPlan& plan, results::Store& store, int64_t run_id) {
   if (!plan.output.empty()) {
     write_file_atomically(plan.output, run_report_json(store.database(), run_id).dump(2) + "\n");
   }
-  return results::run_info(store.database(), run_id).n_errors > 0 ? kExitUnscored : kExitDone;
+  return results::count_unscored(store.database(), run_id) > 0 ? kExitUnscored : kExitDone;
 }
 
 }  // namespace
@@ -140,6 +140,7 @@ int run(const RunPlan& plan) {
   const LoadedEngine model = load_engine(plan.engine, WithTokenizer::kYes);
   const TokenizerCounter counter(*model.tokenizer);
   const std::vector<OpenTask> open = open_tasks(plan, selection, counter);
+  print_left_out_pass_at_k(open);
 
   results::Store store = results::Store::open_for_writing(plan.db, version_number());
   results::RunRecord record = make_run_record({.plan = plan,

@@ -16,6 +16,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kEngineWindow = 256;  // requests in the engine: enough to order, share and batch their work
+constexpr size_t kHeadlineScore = 0;  // make_run_record's order
 constexpr size_t kBatchSamples = 64;
 constexpr std::chrono::milliseconds kBatchAge{1000};
 
@@ -45,6 +46,12 @@ class Batch {
   int64_t n_committed_ = 0;
   Clock::time_point last_commit_;
 };
+
+// Without an answer, or with one that could not be judged.
+bool is_unscored(const results::SampleRecord& record) {
+  return record.status == results::SampleStatus::kError ||
+         record.scores.at(kHeadlineScore).outcome == results::ScoreOutcome::kError;
+}
 
 // An item whose answer, or whose program's verdict, is still out.
 struct Pending {
@@ -186,7 +193,7 @@ class Loop {
   }
 
   void finish(results::SampleRecord record) {
-    if (record.status == results::SampleStatus::kError) ++counts_.n_errors;
+    if (is_unscored(record)) ++counts_.n_errors;
     ++n_finished_;
     batch_.add(std::move(record));
   }

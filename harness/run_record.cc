@@ -7,6 +7,7 @@
 #include "build_info.h"
 #include "engine/model_geometry.h"
 #include "harness/machine.h"
+#include "harness/open_tasks.h"
 #include "harness/sample_record.h"
 #include "results/file_hasher.h"
 #include "scorers/scorer.h"
@@ -36,7 +37,8 @@ results::CheckpointRecord checkpoint_record(const engine::Checkpoint& checkpoint
   return record;
 }
 
-results::ScoringRecord scoring_record(const tasks::Task& task, const tasks::Metric& metric) {
+results::ScoringRecord scoring_record(const OpenTask& open, const tasks::Metric& metric) {
+  const tasks::Task& task = *open.task;
   results::ScoringRecord scoring;
   scoring.metric = metric.name;
   scoring.filter = metric.filter;
@@ -46,13 +48,14 @@ results::ScoringRecord scoring_record(const tasks::Task& task, const tasks::Metr
     scoring.low = 1;
     scoring.high = 10;
   }
+  if (task.kind == tasks::TaskKind::kCode) scoring.pass_k = pass_at_k(open).reported;
   return scoring;
 }
 
 std::vector<results::ScoringRecord> scoring_records(const OpenTask& open) {
   std::vector<results::ScoringRecord> scorings;
   for (const tasks::Metric& metric : open.task->metrics)
-    scorings.push_back(scoring_record(*open.task, metric));
+    scorings.push_back(scoring_record(open, metric));
   FATHOM_CHECK(!scorings.empty(), "{} has no metric", open.task->name);
   scorings.front().headline = true;
   return scorings;

@@ -94,7 +94,7 @@ std::string rates_text(const std::vector<results::TaskRates>& all) {
   return text.empty() ? "flags: none\n" : "flags by task\n" + text;
 }
 
-std::string heading(const RunInfo& info) {
+std::string heading(const RunInfo& info, int64_t n_unscored) {
   std::string text =
       fmt::format("run {}{}: {}, {} UTC", info.run_id, info.name.empty() ? "" : " " + info.name,
                   results::run_status_name(info.status), format_utc(info.created_us));
@@ -110,6 +110,8 @@ std::string heading(const RunInfo& info) {
               : ", weights not yet hashed";
   text += fmt::format("\nsamples {} of {} stored", info.n_stored, info.n_planned);
   if (info.n_errors > 0) text += fmt::format(", {} without an answer", info.n_errors);
+  if (n_unscored > info.n_errors)
+    text += fmt::format(", {} that could not be judged", n_unscored - info.n_errors);
   return text + "\n";
 }
 
@@ -142,7 +144,8 @@ json metric_json(const MetricRecord& m) {
 
 std::string run_report(const results::Database& database, int64_t run_id) {
   const RunInfo info = results::run_info(database, run_id);
-  return heading(info) + "\n" + metric_table(current_metrics(database, info)) + "\n" +
+  return heading(info, results::count_unscored(database, run_id)) + "\n" +
+         metric_table(current_metrics(database, info)) + "\n" +
          rates_text(results::task_rates(database, run_id));
 }
 
@@ -175,6 +178,7 @@ json run_report_json(const results::Database& database, int64_t run_id) {
       {"samples_planned", info.n_planned},
       {"samples_stored", info.n_stored},
       {"samples_without_answer", info.n_errors},
+      {"samples_without_score", results::count_unscored(database, run_id)},
       {"metrics", std::move(metrics)},
       {"flags", std::move(rates)}};
 }

@@ -93,6 +93,16 @@ RunInfo run_info(const Database& database, int64_t run_id) {
   return info;
 }
 
+int64_t count_unscored(const Database& database, int64_t run_id) {
+  Statement row = database.prepare(
+      "SELECT (SELECT ifnull(sum(n_errors), 0) FROM run_task WHERE run_id = ?1) +"
+      " (SELECT count(*) FROM score WHERE outcome = 2 AND scoring_id IN"
+      "   (SELECT max(c.scoring_id) FROM scoring c JOIN run_task rt USING(run_task_id) WHERE rt.run_id = ?1"
+      "     AND c.headline = 1 GROUP BY rt.run_task_id))");
+  FATHOM_CHECK(row.query(run_id).step());
+  return row.integer(0);
+}
+
 std::vector<RunInfo> list_runs(const Database& database) {
   Statement rows = database.prepare("SELECT run_id FROM run ORDER BY run_id DESC");
   std::vector<RunInfo> all;

@@ -84,7 +84,7 @@ Estimate estimate_difference(std::span<const double> differences, std::optional<
 }
 
 Estimate estimate_clustered_difference(std::span<const double> differences,
-                                       std::span<const std::string> clusters) {
+                                       std::span<const std::string> clusters, double level) {
   Estimate estimate{.n = static_cast<int64_t>(differences.size())};
   if (differences.empty()) return estimate;
   estimate.value = mean_of(differences);
@@ -97,7 +97,7 @@ Estimate estimate_clustered_difference(std::span<const double> differences,
   }
   estimate.se = error.se;
   estimate.se_method = "paired, clustered";
-  const double half = critical_value(kConfidenceLevel, static_cast<double>(error.n_clusters - 1)) * error.se;
+  const double half = critical_value(level, static_cast<double>(error.n_clusters - 1)) * error.se;
   estimate.ci_low = *estimate.value - half;
   estimate.ci_high = *estimate.value + half;
   estimate.ci_method = "student t (clusters - 1)";

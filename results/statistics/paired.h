@@ -42,7 +42,8 @@ Estimate estimate_difference(std::span<const double> differences, std::optional<
 /// far the difference would move on other subjects, where the plain error asks about other questions of these
 /// subjects.
 Estimate estimate_clustered_difference(std::span<const double> differences,
-                                       std::span<const std::string> clusters);
+                                       std::span<const std::string> clusters,
+                                       double level = kConfidenceLevel);
 
 /// Two-sided p of the paired t test that the mean difference is 0; 1 when all differences are 0, absent for
 /// fewer than two.

@@ -133,6 +133,55 @@ TEST(Statistics, PairedTestEqualsSciPy) {
   }
 }
 
+TEST(Statistics, IntervalsOfDifferencesEqualSciPyAtEveryLevel) {
+  for (const json& c : golden("difference_intervals")) {
+    const auto differences = c["differences"].get<std::vector<double>>();
+    const double level = c["level"];
+    Estimate estimate;
+    if (c["kind"] == "clustered") {
+      estimate = estimate_clustered_difference(differences, c["clusters"].get<std::vector<std::string>>(), level);
+    } else {
+      const bool bounded = c["kind"] == "bounded";
+      estimate = estimate_difference(differences, bounded ? std::optional(Bounds{1, 10}) : std::nullopt, level);
+    }
+    expect_close(*estimate.se, c["se"], c);
+    expect_close(*estimate.ci_low, c["low"], c);
+    expect_close(*estimate.ci_high, c["high"], c);
+  }
+}
+
+TEST(Statistics, IntervalsOfGroupsHaveSatterthwaitesDegreesOfFreedom) {
+  for (const json& c : golden("group_intervals")) {
+    std::vector<Stratum> strata;
+    for (const json& values : c["strata"]) strata.push_back({values.get<std::vector<double>>(), {}});
+    strata.back().clusters = c["clusters"].get<std::vector<std::string>>();
+    const Estimate estimate =
+        c["estimator"] == "micro" ? estimate_micro(strata, std::nullopt) : estimate_macro(strata, std::nullopt);
+    expect_close(*estimate.value, c["value"], c);
+    expect_close(*estimate.se, c["se"], c);
+    expect_close(*estimate.ci_low, c["low"], c);
+    expect_close(*estimate.ci_high, c["high"], c);
+    EXPECT_EQ(estimate.se_method, "stratified, clustered");
+  }
+}
+
+TEST(Statistics, PowerEqualsSciPy) {
+  for (const json& c : golden("power")) {
+    expect_close(minimum_detectable_effect(c["se"]), c["mde"], c);
+    EXPECT_EQ(items_needed(c["effect"], c["variance"]), c["items"].get<double>());
+  }
+}
+
+TEST(Statistics, BootstrapAgreesWithSciPyWithinItsNoise) {
+  for (const json& c : golden("bootstraps")) {
+    const BootstrapResult found = bootstrap_mean(c["values"].get<std::vector<double>>(), {}, {.seed = 5});
+    const double se = c["se"];
+    EXPECT_NEAR(found.se, se, 0.03 * se);
+    EXPECT_NEAR(found.interval.low, c["low"].get<double>(), 0.08 * se);
+    EXPECT_NEAR(found.interval.high, c["high"].get<double>(), 0.08 * se);
+  }
+}
+
 TEST(Statistics, BenjaminiHochbergEqualsSciPy) {
   for (const json& c : golden("multiple_testing")) {
     const std::vector<double> q = benjamini_hochberg(c["p"].get<std::vector<double>>());

@@ -136,6 +136,68 @@ def multiple_testing(rng: np.random.Generator) -> Cases:
     return cases
 
 
+def bonett_price_of_range(differences: np.ndarray, width: float, level: float) -> tuple[float, float]:
+    extended = np.concatenate([differences, [-width, width]])
+    half = stats.norm.ppf(0.5 + level / 2) * extended.std(ddof=0) / math.sqrt(len(extended))
+    return max(-width, extended.mean() - half), min(width, extended.mean() + half)
+
+
+def difference_intervals(rng: np.random.Generator) -> Cases:
+    """Intervals of a mean difference at several levels: Bonett-Price, Student's t, clustered."""
+    cases: Cases = []
+    for level in (0.9, 0.95, 0.975, 0.998):
+        needle = rng.choice([-9.0, -3.0, 0.0, 0.0, 0.0, 4.5], 60)
+        low, high = bonett_price_of_range(needle, 9.0, level)
+        cases.append({"kind": "bounded", "level": level, "differences": needle.tolist(), "width": 9.0,
+                      "se": stats.sem(needle), "low": low, "high": high})
+        logprobs = rng.standard_t(4, 25) * 0.3 - 0.1
+        interval = stats.t.interval(level, 24, logprobs.mean(), stats.sem(logprobs))
+        cases.append({"kind": "real", "level": level, "differences": logprobs.tolist(), "se": stats.sem(logprobs),
+                      "low": interval[0], "high": interval[1]})
+        clusters = ["a"] * 3 + ["b"] * 6 + ["c"] * 1 + ["d"] * 5 + ["e"] * 2
+        shared = rng.normal(0.0, 0.5, 17) + np.repeat(rng.normal(0.0, 1.0, 5), [3, 6, 1, 5, 2])
+        se = clustered_se(shared, clusters)
+        interval = stats.t.interval(level, 4, shared.mean(), se)
+        cases.append({"kind": "clustered", "level": level, "differences": shared.tolist(), "clusters": clusters,
+                      "se": se, "low": interval[0], "high": interval[1]})
+    return cases
+
+
+def group_intervals(rng: np.random.Generator) -> Cases:
+    """Intervals of micro and macro means: Student's t with Satterthwaite's degrees of freedom; clusters in a stratum."""
+    cases: Cases = []
+    for sizes in ((4, 9, 30), (12, 12, 12, 12)):
+        values = [rng.normal(k, 1.0 + k, size) for k, size in enumerate(sizes)]
+        clusters = [f"p{i // 3}" for i in range(sizes[-1])]
+        squares = [stats.sem(v) ** 2 for v in values[:-1]] + [clustered_se(values[-1], clusters) ** 2]
+        dfs = [len(v) - 1 for v in values[:-1]] + [len(set(clusters)) - 1]
+        for name, weights in (("micro", [size / sum(sizes) for size in sizes]), ("macro", [1 / len(sizes)] * len(sizes))):
+            shares = [w * w * s for w, s in zip(weights, squares, strict=True)]
+            df = sum(shares) ** 2 / sum(s * s / d for s, d in zip(shares, dfs, strict=True))
+            mean = sum(w * v.mean() for w, v in zip(weights, values, strict=True))
+            interval = stats.t.interval(0.95, df, mean, math.sqrt(sum(shares)))
+            cases.append({"estimator": name, "strata": [v.tolist() for v in values], "clusters": clusters,
+                          "value": float(mean), "se": math.sqrt(sum(shares)), "low": interval[0], "high": interval[1]})
+    return cases
+
+
+def power() -> Cases:
+    critical = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
+    return [{"se": se, "mde": critical * se, "effect": effect, "variance": variance,
+             "items": math.ceil(critical**2 * variance / effect**2)}
+            for se, effect, variance in ((0.0026, 0.01, 0.1), (0.01, 0.005, 0.1), (0.2, 0.02, 0.35))]
+
+
+def bootstraps(rng: np.random.Generator) -> Cases:
+    """Percentile intervals of SciPy; another generator draws, so they agree within the noise of 10,000 draws."""
+    cases: Cases = []
+    for values in (rng.standard_t(4, 80) * 0.3, rng.exponential(1.0, 40)):
+        result = stats.bootstrap((values,), np.mean, n_resamples=100_000, method="percentile", rng=rng)
+        cases.append({"values": values.tolist(), "se": result.standard_error, "low": result.confidence_interval.low,
+                      "high": result.confidence_interval.high})
+    return cases
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT)
@@ -150,6 +212,10 @@ def main() -> None:
         "flips": flips(),
         "paired": paired(rng),
         "multiple_testing": multiple_testing(rng),
+        "difference_intervals": difference_intervals(rng),
+        "group_intervals": group_intervals(rng),
+        "power": power(),
+        "bootstraps": bootstraps(rng),
     }
     for name, cases in files.items():
         lines = ",\n".join(json.dumps(case) for case in cases)

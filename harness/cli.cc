@@ -14,9 +14,12 @@ namespace fathom::harness {
 namespace {
 
 void add_all_commands(CLI::App& app, CommandContext& context) {
+  add_baseline(app, context);
   add_bench(app, context);
+  add_compare(app, context);
   add_data(app, context);
   add_exec(app, context);
+  add_gate(app, context);
   add_generate(app, context);
   add_list(app, context);
   add_logprobs(app, context);

@@ -15,9 +15,12 @@ struct CommandContext {
 };
 
 // One line a command, alphabetical.
+void add_baseline(CLI::App& app, CommandContext& context);
 void add_bench(CLI::App& app, CommandContext& context);
+void add_compare(CLI::App& app, CommandContext& context);
 void add_data(CLI::App& app, CommandContext& context);
 void add_exec(CLI::App& app, CommandContext& context);
+void add_gate(CLI::App& app, CommandContext& context);
 void add_generate(CLI::App& app, CommandContext& context);
 void add_list(CLI::App& app, CommandContext& context);
 void add_logprobs(CLI::App& app, CommandContext& context);

@@ -72,10 +72,10 @@ json by_key(const json& list, const char* key) {
 }
 
 void collect_differences(const std::string& path, const json& there, const json& here,
-                         std::vector<std::string>& all) {
+                         std::vector<PlanDifference>& all) {
   if (there == here) return;
   if (!there.is_object() || !here.is_object()) {
-    all.push_back(fmt::format("{}: {} there, {} here", path, brief(there), brief(here)));
+    all.push_back({path, brief(there), brief(here)});
     return;
   }
   std::set<std::string> keys;
@@ -84,13 +84,24 @@ void collect_differences(const std::string& path, const json& there, const json&
   for (const std::string& key : keys) {
     const std::string inner = path.empty() ? key : path + "." + key;
     if (!there.contains(key)) {
-      all.push_back(inner + ": only here");
+      all.push_back({inner, std::nullopt, brief(here.at(key))});
     } else if (!here.contains(key)) {
-      all.push_back(inner + ": only there");
+      all.push_back({inner, brief(there.at(key)), std::nullopt});
     } else {
       collect_differences(inner, there.at(key), here.at(key), all);
     }
   }
+}
+
+// "numerics.dtype: \"bf16\" there, \"fp32\" here"
+std::vector<std::string> lines_of(const std::vector<PlanDifference>& differences) {
+  std::vector<std::string> lines;
+  for (const PlanDifference& d : differences) {
+    lines.push_back(!d.there  ? d.path + ": only here"
+                    : !d.here ? d.path + ": only there"
+                              : fmt::format("{}: {} there, {} here", d.path, *d.there, *d.here));
+  }
+  return lines;
 }
 
 std::set<std::string> task_names(const std::string& plan) {
@@ -110,10 +121,10 @@ json without_tasks(const std::string& plan) {
 std::vector<std::string> weight_differences(const std::string& stored, const RunRecord& run) {
   const json there = by_key(json::parse(stored), "path");
   const json here = by_key(json::parse(weights_json(run.checkpoint.weights)), "path");
-  std::vector<std::string> all;
+  std::vector<PlanDifference> all;
   collect_differences("weights", there, here, all);
-  if (all.empty()) all.push_back("weights: the content of the tensor files");
-  return all;
+  if (all.empty()) return {"weights: the content of the tensor files"};
+  return lines_of(all);
 }
 
 bool is_unfinished(const StoredRun& stored) {
@@ -143,7 +154,7 @@ void refuse_if_meant_to_continue(const Database& database, const RunRecord& run,
   while (rows.step()) {
     const StoredRun stored = stored_run(rows);
     if (stored.n_answered == 0 || task_names(stored.plan) != task_names(plan)) continue;
-    std::vector<std::string> differences = plan_differences(stored.plan, plan);
+    std::vector<std::string> differences = lines_of(plan_differences(stored.plan, plan));
     if (differences.empty()) differences = weight_differences(stored.weights, run);
     refuse(stored, std::move(differences));
   }
@@ -151,13 +162,13 @@ void refuse_if_meant_to_continue(const Database& database, const RunRecord& run,
 
 }  // namespace
 
-std::vector<std::string> plan_differences(const std::string& stored_plan, const std::string& this_plan) {
-  json there = json::parse(stored_plan);
-  json here = json::parse(this_plan);
-  there["tasks"] = by_key(there.at("tasks"), "name");
-  here["tasks"] = by_key(here.at("tasks"), "name");
-  std::vector<std::string> all;
-  collect_differences("", there, here, all);
+std::vector<PlanDifference> plan_differences(const std::string& there, const std::string& here) {
+  json first = json::parse(there);
+  json second = json::parse(here);
+  first["tasks"] = by_key(first.at("tasks"), "name");
+  second["tasks"] = by_key(second.at("tasks"), "name");
+  std::vector<PlanDifference> all;
+  collect_differences("", first, second, all);
   return all;
 }
 

@@ -34,7 +34,14 @@ ResumeDecision decide_resume(const Database& database, const RunRecord& run);
 /// tasks is the same. Newest first; `except` is left out.
 std::vector<int64_t> runs_with_same_context(const Database& database, const RunRecord& run, int64_t except);
 
-/// "numerics.dtype: \"bf16\" there, \"fp32\" here"; one entry a value, tasks matched by name.
-std::vector<std::string> plan_differences(const std::string& stored_plan, const std::string& this_plan);
+/// One value of a plan that another plan has not, or has otherwise.
+struct PlanDifference {
+  std::string path;                  ///< "numerics.dtype", "tasks.gsm8k.n_shot"
+  std::optional<std::string> there;  ///< in the first plan, as JSON, shortened; absent where it is not there
+  std::optional<std::string> here;   ///< in the second
+};
+
+/// One entry a value; tasks are matched by name.
+std::vector<PlanDifference> plan_differences(const std::string& there, const std::string& here);
 
 }  // namespace fathom::results

@@ -118,6 +118,7 @@ struct EmbeddedEngine::Impl {
                                                          : AttentionForm::kAbsorbed;
   }
 
+  std::optional<std::string> refusal_of_ids(std::span<const TokenId> ids) const;
   std::optional<std::string> refusal(const ScoreRequest& request) const;
   std::optional<std::string> refusal(const GenerateRequest& request) const;
   std::optional<std::string> refusal(std::span<const TokenId> ids, int64_t n_new) const;
@@ -137,13 +138,18 @@ struct EmbeddedEngine::Impl {
   ComputeThread compute{scheduler};  // the last member: it ends before what it computes with
 };
 
-std::optional<std::string> EmbeddedEngine::Impl::refusal(std::span<const TokenId> ids, int64_t n_new) const {
+std::optional<std::string> EmbeddedEngine::Impl::refusal_of_ids(std::span<const TokenId> ids) const {
   if (ids.empty()) return "no token ids; at least one is needed (BOS, say)";
   for (TokenId id : ids) {
     if (id < 0 || id >= config.vocab_size)
       return fmt::format("token id {} is not in [0, {})", id, config.vocab_size);
   }
-  const int64_t n = static_cast<int64_t>(ids.size()) + n_new;
+  return std::nullopt;
+}
+
+std::optional<std::string> EmbeddedEngine::Impl::refusal(std::span<const TokenId> ids, int64_t n_new) const {
+  if (auto reason = refusal_of_ids(ids)) return reason;
+  const int64_t n = std::ssize(ids) + n_new;
   if (n > *options.max_tokens) {
     return fmt::format("{} tokens ({} given, {} to come) exceed the limit of {}", n, ids.size(), n_new,
                        *options.max_tokens);
@@ -152,10 +158,16 @@ std::optional<std::string> EmbeddedEngine::Impl::refusal(std::span<const TokenId
 }
 
 std::optional<std::string> EmbeddedEngine::Impl::refusal(const ScoreRequest& request) const {
+  if (auto reason = refusal(request.context, 0)) return reason;
   for (const auto& continuation : request.continuations) {
-    if (auto reason = refusal(continuation, static_cast<int64_t>(request.context.size()))) return reason;
+    if (auto reason = refusal_of_ids(continuation)) return reason;
+    // The last id is scored and never fed: it needs no place of its own.
+    if (std::ssize(request.context) + std::ssize(continuation) - 1 > *options.max_tokens) {
+      return fmt::format("a context of {} tokens and a continuation of {} exceed the limit of {}",
+                         request.context.size(), continuation.size(), *options.max_tokens);
+    }
   }
-  return refusal(request.context, 0);
+  return std::nullopt;
 }
 
 std::optional<std::string> EmbeddedEngine::Impl::refusal(const GenerateRequest& request) const {

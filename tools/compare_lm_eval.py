@@ -248,8 +248,8 @@ def compare_scores(report: Report, key: tuple, ours: dict, theirs: list[dict]) -
             report.check(False, f"{key}: no answer for filter {name}")
 
 
-# lm-eval's filter names where they are not fathom's: create_test joins prompt and answer to a program, which in
-# fathom is no filter.
+# lm-eval's filter names where they are not fathom's: create_test joins prompt and answer to a program, which
+# in fathom is no filter.
 _FILTERS = {"create_test": "none"}
 
 # lm-eval's group names where they are not fathom's.
@@ -276,7 +276,11 @@ def compare_aggregates(report: Report, pair: Pair, result: dict, database: Path,
     for name, numbers in {**result["results"], **groups}.items():
         if name in groups:
             short = name.removeprefix("mmlu_") if name != pair.lm_eval else None
-            scope = pair.fathom if short is None else f"{pair.fathom}_{_GROUPS[short.split(' (')[0].replace('_', ' ')]}"
+            scope = (
+                pair.fathom
+                if short is None
+                else f"{pair.fathom}_{_GROUPS[short.split(' (')[0].replace('_', ' ')]}"
+            )
         else:
             scope = leaf_key(name, subjects)
             scope = pair.fathom if scope == pair.lm_eval else scope

@@ -66,6 +66,19 @@ TEST(EmbeddedEngine, AContinuationScoresAsInTheWholeSequence) {
   }
 }
 
+// A prompt cut from the left is as long as the model's context and its choice comes on top: the last id of a
+// continuation is never fed.
+TEST(EmbeddedEngine, AContextMayFillTheLimitBeforeItsLastScoredToken) {
+  ModelFolder folder;
+  const auto engine = folder.engine({.n_threads = 1, .max_tokens = 64});
+  const std::vector<TokenId> ids = golden::input_ids(65);
+  const std::vector<float> expected = folder.engine()->logprobs(ids, false).logprobs;
+  const auto one = scores(*engine, {{ids.begin(), ids.begin() + 64}, {{ids[64]}}});
+  EXPECT_EQ(one[0].logprobs, std::vector<float>{expected[63]});
+  const auto two = scores(*engine, {{ids.begin(), ids.begin() + 63}, {{ids[63], ids[64]}}});
+  EXPECT_EQ(two[0].logprobs, std::vector<float>({expected[62], expected[63]}));
+}
+
 TEST(EmbeddedEngine, IsGreedyMeansEveryTokenWasTheMostLikely) {
   ModelFolder folder;
   const auto engine = folder.engine({.attention = AttentionRule::kExpanded, .n_threads = 2});
@@ -207,7 +220,8 @@ TEST(EmbeddedEngine, RefusesWhatItCannotComputeAndGoesOn) {
   EXPECT_NE(failure(*engine, ScoreRequest{{1}, {{1}, {}}}).find("no token ids"), std::string::npos);
   EXPECT_NE(failure(*engine, ScoreRequest{{1, 520}, {{1}}}).find("token id 520"), std::string::npos);
   EXPECT_NE(failure(*engine, ScoreRequest{{1}, {{2}, {-1}}}).find("token id -1"), std::string::npos);
-  EXPECT_NE(failure(*engine, ScoreRequest{ids, {{1}}}).find("exceed the limit of 64"), std::string::npos);
+  EXPECT_EQ(failure(*engine, ScoreRequest{ids, {{1}, {1, 2}}}),
+            "a context of 64 tokens and a continuation of 2 exceed the limit of 64");
   EXPECT_NE(failure(*engine, GenerateRequest{.prompt = ids, .max_tokens = 1}).find("exceed the limit of 64"),
             std::string::npos);
   EXPECT_NE(failure(*engine, GenerateRequest{.prompt = {1}, .max_tokens = -1}).find("max_tokens"),

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Times fathom's tokenizer and Hugging Face `tokenizers` on the same texts, one thread each, turn by turn.
 
-Processor time, so that a busy machine does not matter much. Each text is encoded whole; after the first pass (words not cached yet) the two take turns --repeats times. Texts:
-English (the files of --english, or any), code (Python's own standard library), Chinese (words of the vocabulary
-itself drawn by a Zipf law with punctuation, as no Chinese text comes with the test data) and one letter, 1 and 2 MB
-in a single line, where only linear time passes.
+Processor time, so that a busy machine does not matter much. Each text is encoded whole; after the first
+pass (words not cached yet) the two take turns --repeats times. Texts: English (the files of --english), code
+(Python's own standard library), Chinese (words of the vocabulary itself drawn by a Zipf law with punctuation,
+as no Chinese text comes with the test data) and one letter, 1 and 2 MB in a single line, where only linear
+time passes.
 
 usage: measure_speed.py --program build/release/tests/engine/tokenizer_speed --model DIR --english FILE...
 """
@@ -27,9 +28,7 @@ os.environ["RAYON_NUM_THREADS"] = "1"
 from tokenizers import Tokenizer
 
 MEGABYTE = 1_000_000
-_STOPS = (
-    "\uff0c\uff0c\uff0c\u3002\u3002\uff1b\uff1f\n"  # Chinese commas, full stops, a semicolon, a question mark
-)
+_STOPS = "\uff0c\uff0c\uff0c\u3002\u3002\uff1b\uff1f\n"  # comma thrice, full stop twice, semicolon, question
 
 
 def first_bytes(text: str, n_bytes: int) -> str:

@@ -71,7 +71,7 @@ void ComputeThread::step() {
   }
   counters_ = scheduler_.counters();
   if (failure) {
-    failure_ = failure;
+    failure_ = std::move(failure);  // one owner at a time
     n_pending_ = static_cast<int64_t>(completions_.size() + requests_.size());
   }
   to_collect_.notify_all();

@@ -44,14 +44,15 @@ class Pair:
     fathom: str
     lm_eval: str
     num_fewshot: int | None = None
+    generates: bool = True
     code: bool = False
 
 
 PAIRS = {
     p.fathom: p
     for p in (
-        Pair("mmlu", "mmlu", 5),
-        Pair("mmlu_cloze", "mmlu_continuation", 5),
+        Pair("mmlu", "mmlu", 5, generates=False),
+        Pair("mmlu_cloze", "mmlu_continuation", 5, generates=False),
         Pair("mmlu_generative", "mmlu_generative", 5),
         Pair("gsm8k", "gsm8k"),
         Pair("gsm8k_cot", "gsm8k_cot"),
@@ -312,7 +313,7 @@ def compare_task(
 ) -> Report:
     subjects = [p.name.removesuffix("_test.csv") for p in (args.data / "mmlu" / "test").glob("*_test.csv")]
     report = Report(f"{pair.fathom}, {bos}")
-    new_tokens = args.max_new_tokens
+    new_tokens = args.max_new_tokens if pair.generates else None
     with local_data(args.data):
         result = run_lm_eval(model, pair, args.limit, new_tokens)
     theirs = lm_eval_samples(result, subjects)

@@ -56,29 +56,38 @@ HWY_INLINE void dot_strip(const float* const* x, const W* w, int64_t w_stride, i
   }
 }
 
-/// n_rows rows (given by pointers) by n_cols columns; sink(row, column, value). Tiles of 4 x 3 hold 12 of
-/// AVX2's 16 registers; with fewer rows more columns keep at least 8 sums in flight.
+/// Tiles of 4 x 3 hold 12 of AVX2's 16 registers, tiles of 6 x 4 hold 24 of AVX-512's 32.
+constexpr int kTileRows = kLanes >= 16 ? 6 : 4;
+constexpr int kTileCols = kLanes >= 16 ? 4 : 3;
+
+/// n_rows rows (given by pointers) by n_cols columns; sink(row, column, value). With fewer rows than a tile
+/// has, more columns keep at least 8 sums in flight.
 template <typename W, typename Sink>
 HWY_INLINE void dot_block(const float* const* x, int64_t n_rows, const W* w, int64_t w_stride, int64_t n_cols,
                           int64_t k, const Sink& sink) {
-  const int64_t whole = n_rows - n_rows % 4;
-  if (whole > 0) {
-    // Columns outside: three weight rows stay in L1 while the block's rows pass.
-    for (int64_t c = 0; c < n_cols; c += 3) {
-      for (int64_t r = 0; r < whole; r += 4) {
-        dot_strip<4, 3>(x + r, w + c * w_stride, w_stride, n_cols - c < 3 ? n_cols - c : 3, k,
-                        [&](int64_t i, int64_t j, float v) HWY_ATTR { sink(r + i, c + j, v); });
+  int64_t done = n_rows - n_rows % kTileRows;
+  if (done > 0) {
+    // Columns outside: a tile's weight rows stay in L1 while the block's rows pass.
+    for (int64_t c = 0; c < n_cols; c += kTileCols) {
+      for (int64_t r = 0; r < done; r += kTileRows) {
+        dot_strip<kTileRows, kTileCols>(
+            x + r, w + c * w_stride, w_stride, n_cols - c < kTileCols ? n_cols - c : kTileCols, k,
+            [&](int64_t i, int64_t j, float v) HWY_ATTR { sink(r + i, c + j, v); });
       }
     }
   }
-  const auto rest = [&](int64_t i, int64_t j, float v) HWY_ATTR { sink(whole + i, j, v); };
-  switch (n_rows - whole) {
+  const auto rest = [&](int64_t i, int64_t j, float v) HWY_ATTR { sink(done + i, j, v); };
+  if (n_rows - done >= 4) {
+    dot_strip<4, 3>(x + done, w, w_stride, n_cols, k, rest);
+    done += 4;
+  }
+  switch (n_rows - done) {
     case 1:
-      return dot_strip<1, 8>(x + whole, w, w_stride, n_cols, k, rest);
+      return dot_strip<1, 8>(x + done, w, w_stride, n_cols, k, rest);
     case 2:
-      return dot_strip<2, 6>(x + whole, w, w_stride, n_cols, k, rest);
+      return dot_strip<2, 6>(x + done, w, w_stride, n_cols, k, rest);
     case 3:
-      return dot_strip<3, 4>(x + whole, w, w_stride, n_cols, k, rest);
+      return dot_strip<3, 4>(x + done, w, w_stride, n_cols, k, rest);
     default:
       return;
   }

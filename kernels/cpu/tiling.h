@@ -8,7 +8,7 @@
 
 namespace fathom::kernels::cpu {
 
-inline constexpr int64_t kMaxRowBlock = 64;
+inline constexpr int64_t kMaxRowBlock = 60;  // whole tiles of 4 and of 6 rows (dot-inl.h)
 inline constexpr int64_t kMaxColBlock = 384;
 
 struct Block {
@@ -21,8 +21,9 @@ struct Block {
 class Tiling {
  public:
   Tiling(int64_t n_rows, int64_t n_cols, int64_t k, int n_threads) : n_rows_(n_rows), n_cols_(n_cols) {
-    // A block's rows stay in L2 (256 KiB of it) while its columns pass.
-    row_block_ = std::clamp<int64_t>((int64_t{1} << 16) / std::max<int64_t>(k, 1) / 4 * 4, 8, kMaxRowBlock);
+    // A block's rows stay in L2 (384 KiB of it) while its columns pass.
+    row_block_ =
+        std::clamp<int64_t>((int64_t{3} << 15) / std::max<int64_t>(k, 1) / 12 * 12, 12, kMaxRowBlock);
     n_row_blocks_ = div_up(n_rows, row_block_);
     // Few rows stream weights: pieces of about 256 KiB of bf16. Many rows: 96 columns are work enough.
     const int64_t wanted = n_rows >= 16 ? 96 : (int64_t{1} << 17) / std::max<int64_t>(k, 1);

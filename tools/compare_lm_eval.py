@@ -270,18 +270,21 @@ def stored_metrics(database: Path, subjects: list[str]) -> dict[tuple[str, str, 
     return metrics
 
 
+def group_scope(pair: Pair, group: str) -> str:
+    """fathom's name of lm-eval's group: "mmlu", "mmlu_stem", "mmlu_continuation::social sciences"."""
+    if group == pair.lm_eval:
+        return pair.fathom
+    category = group.split("::")[-1].removeprefix("mmlu_").split(" (")[0].replace("_", " ")
+    return f"{pair.fathom}_{_GROUPS[category]}"
+
+
 def compare_aggregates(report: Report, pair: Pair, result: dict, database: Path, subjects: list[str]) -> None:
     """Every number lm-eval reports against the store's, value and standard error."""
     stored = stored_metrics(database, subjects)
     groups = result.get("groups") or {}
     for name, numbers in {**result["results"], **groups}.items():
         if name in groups:
-            short = name.removeprefix("mmlu_") if name != pair.lm_eval else None
-            scope = (
-                pair.fathom
-                if short is None
-                else f"{pair.fathom}_{_GROUPS[short.split(' (')[0].replace('_', ' ')]}"
-            )
+            scope = group_scope(pair, name)
         else:
             scope = leaf_key(name, subjects)
             scope = pair.fathom if scope == pair.lm_eval else scope

@@ -10,6 +10,7 @@
 #include "engine/config.h"
 #include "engine/model_geometry.h"
 #include "engine/safetensors.h"
+#include "engine/tokenizer.h"
 
 namespace fathom::engine::fuzz {
 
@@ -59,6 +60,21 @@ inline bool read_weight_index(std::string_view text) {
       FATHOM_CHECK(name.find('\0') == std::string::npos && name[0] != '/' && !name.starts_with("../"), "{}",
                    name);
     }
+  });
+}
+
+/// tokenizer.json: what is accepted turns text into ids of the vocabulary that stand for bytes.
+inline bool read_tokenizer(std::string_view text) {
+  return ends_in_bad_input_or_value([&] {
+    const Tokenizer tokenizer =
+        Tokenizer::parse({.tokenizer_json = text, .tokenizer_config_json = "{}", .folder = "fuzz/"});
+    static constexpr std::string_view kText = "the aber ab <bos> \r\n  12x\u00fc\u4e00\xff";
+    size_t n_bytes = 0;
+    for (const TokenId id : tokenizer.encode(kText)) {
+      FATHOM_CHECK(id >= 0 && id < tokenizer.vocab_size(), "{} of {}", id, tokenizer.vocab_size());
+      n_bytes += tokenizer.token_bytes(id).size();
+    }
+    FATHOM_CHECK(n_bytes > 0);
   });
 }
 

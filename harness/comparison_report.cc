@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "harness/text_table.h"
+#include "results/judging/paired_scope.h"
 
 namespace fathom::harness {
 namespace {
@@ -53,12 +54,13 @@ std::string reading(const ScopeComparison& row) {
   return *row.difference.value < 0 ? "worse" : "better";
 }
 
-// Groups, and tasks by themselves: every metric.
-std::string scope_table(const Comparison& comparison, bool any_group) {
+// Groups, and tasks that belong to none: every metric.
+std::string scope_table(const PairedRuns& runs, const Comparison& comparison) {
+  const std::vector<std::string> top_level = results::top_level_scopes(runs.tasks);
   TextTable table("llrrrrlrrl",
                   {"scope", "metric", "n", "base", "cand", "change", "95 % interval", "p", "MDE", "reading"});
   for (const ScopeComparison& row : comparison.scopes) {
-    if (any_group && is_task(row)) continue;
+    if (is_task(row) && std::find(top_level.begin(), top_level.end(), row.scope) == top_level.end()) continue;
     ScopeComparison alone = row;
     alone.q.reset();  // one number each: nothing to correct for
     table.add({scope_name(row), metric_name(row), std::to_string(row.n), number(row.base), number(row.cand),
@@ -313,12 +315,9 @@ void add_difference_json(const results::Estimate& difference, double level, json
 }
 
 std::string comparison_report(const PairedRuns& runs, const Comparison& comparison, size_t n_changes) {
-  const auto& scopes = comparison.scopes;
-  const bool any_group =
-      std::any_of(scopes.begin(), scopes.end(), [](const auto& row) { return !is_task(row); });
   std::string text = fmt::format("base       {}\ncandidate  {}\n\n{}\n", run_line(runs.base.info),
                                  run_line(runs.cand.info), pairing_text(runs));
-  text += scope_table(comparison, any_group) + bootstrap_lines(comparison);
+  text += scope_table(runs, comparison) + bootstrap_lines(comparison);
   text +=
       "MDE: the change that this comparison finds with 80 % probability; smaller ones can hide in \"no "
       "change seen\"\n\n";

@@ -7,6 +7,7 @@
 #include "build_info.h"
 #include "engine/model_geometry.h"
 #include "harness/machine.h"
+#include "harness/model_series.h"
 #include "harness/open_tasks.h"
 #include "harness/sample_record.h"
 #include "results/file_hasher.h"
@@ -23,6 +24,7 @@ results::CheckpointRecord checkpoint_record(const engine::Checkpoint& checkpoint
   const std::filesystem::path folder = std::filesystem::absolute(checkpoint.model_dir()).lexically_normal();
   record.model = folder.filename().empty() ? folder.parent_path().filename() : folder.filename();
   record.path = folder.string();
+  record.train_step = train_step_of(folder);
   record.arch = config_json.value("model_type", "deepseek_v2");
   record.dtype = std::string(kernels::dtype_name(checkpoint.weights().lm_head.dtype));
   record.n_params = geometry.parameters;

@@ -127,8 +127,10 @@ void print_json(const std::vector<TaskLine>& lines) {
     const tasks::Task& first = *line.tasks[0];
     nlohmann::json metrics = nlohmann::json::array();
     for (const tasks::Metric& metric : first.metrics) {
+      if (!first.pass_at_k.empty()) break;  // pass@k stand for the metric of one answer
       metrics.push_back(metric.filter == "none" ? metric.name : metric.name + "," + metric.filter);
     }
+    for (int64_t k : first.pass_at_k) metrics.push_back(fmt::format("pass@{}", k));
     writer.write({{"task", line.name},
                   {"version", first.version},
                   {"kind", tasks::task_kind_name(first.kind)},

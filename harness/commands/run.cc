@@ -1,12 +1,15 @@
 // fathom run
 #include "harness/run.h"
 
+#include <fmt/core.h>
+
 #include <CLI/CLI.hpp>
 #include <memory>
 
 #include "base/error.h"
 #include "harness/asking.h"
 #include "harness/commands.h"
+#include "harness/model_series.h"
 #include "harness/options.h"
 
 namespace fathom::harness {
@@ -16,7 +19,8 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  fathom run mmlu --model checkpoints/v2-lite --data data --db results.db\n"
     "  fathom run gsm8k mmlu_anatomy --model DIR --db results.db --limit 50 --name smoke\n"
-    "  fathom run mmlu --model DIR --dry-run\n";
+    "  fathom run mmlu --model DIR --dry-run\n"
+    "  fathom run mmlu --model 'ckpt/step-*' --db results.db        (one run after the other, by step)\n";
 
 struct RunOptions {
   RunPlan plan;
@@ -56,6 +60,26 @@ void add_sandbox_options(CLI::App& command, RunOptions& options) {
       ->option_text("FILE");
 }
 
+// One run after the other; a checkpoint that is done already costs nothing, so the same command goes on after
+// an error.
+int run_series(const RunOptions& options) {
+  const std::vector<std::string> models = model_series(options.plan.engine.model_dir);
+  if (models.size() > 1 && !options.plan.output.empty()) {
+    throw Error(ErrorKind::kUsage,
+                "--output is for one run, and --model matches several checkpoints; use `fathom show --json`");
+  }
+  int exit_code = kExitDone;
+  for (const std::string& model : models) {
+    RunPlan plan = options.plan;
+    plan.engine.model_dir = model;
+    if (models.size() > 1) fmt::print(stderr, "fathom: {}\n", model);
+    const int code = options.dry_run ? dry_run(plan) : run(plan);
+    if (code != kExitDone) exit_code = code;
+    if (code != kExitDone && code != kExitUnscored) break;  // a signal
+  }
+  return exit_code;
+}
+
 }  // namespace
 
 void add_run(CLI::App& app, CommandContext& context) {
@@ -74,12 +98,9 @@ void add_run(CLI::App& app, CommandContext& context) {
     RunPlan& plan = options->plan;
     plan.command_line = context.command_line;
     plan.sandbox.level = sandbox::parse_level(options->sandbox_level);
-    if (options->dry_run) {
-      context.exit_code = dry_run(plan);
-      return;
-    }
-    if (plan.db.empty()) throw Error(ErrorKind::kUsage, "--db FILE is needed (or --dry-run)");
-    context.exit_code = run(plan);
+    if (!options->dry_run && plan.db.empty())
+      throw Error(ErrorKind::kUsage, "--db FILE is needed (or --dry-run)");
+    context.exit_code = run_series(*options);
   });
 }
 

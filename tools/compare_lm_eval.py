@@ -275,7 +275,7 @@ def group_scope(pair: Pair, group: str) -> str:
     if group == pair.lm_eval:
         return pair.fathom
     category = group.split("::")[-1].removeprefix("mmlu_").split(" (")[0].replace("_", " ")
-    return f"{pair.fathom}_{_GROUPS[category]}"
+    return f"mmlu_{_GROUPS[category]}{pair.fathom.removeprefix('mmlu')}"
 
 
 def compare_aggregates(report: Report, pair: Pair, result: dict, database: Path, subjects: list[str]) -> None:

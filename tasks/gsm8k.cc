@@ -20,7 +20,6 @@ namespace {
 using prompts::kDeepseekTrainRows;
 
 constexpr std::string_view kVersion = "1.0";
-constexpr std::string_view kDataset = "gsm8k";
 constexpr uint32_t kFewShotSeed = 1234;  // lm-eval's default, the fourth number of its --seed
 constexpr std::string_view kAnswerMark = "#### ";
 
@@ -33,6 +32,7 @@ struct Problem {
 struct Variant {
   std::string_view name;
   std::string_view description;
+  std::string_view dataset = "gsm8k";
   std::string_view question_head;  // before the question
   std::string_view question_tail;  // after it
   std::vector<std::string> stops;
@@ -142,6 +142,23 @@ const std::vector<Variant>& variants() {
        .max_new_tokens = 256,
        .num_fewshot = 5,
        .max_num_fewshot = 64,
+       .scorer = ScorerId::kGsm8k,
+       .metrics = {{"exact_match", "strict-match"},
+                   {"exact_match", "flexible-extract"},
+                   {"exact_match", "fathom"}},
+       .examples = drawn_examples,
+       .needs_train = true,
+       .always_chat = false},
+      {.name = "demo_math",
+       .description =
+           "word problems in the layout of gsm8k, 1 example; built in, models/nano was taught such",
+       .dataset = "demo_math",
+       .question_head = prompts::kGsm8kQuestion,
+       .question_tail = prompts::kGsm8kAnswer,
+       .stops = to_strings(prompts::kGsm8kStops),
+       .max_new_tokens = 112,
+       .num_fewshot = 1,
+       .max_num_fewshot = 8,
        .scorer = ScorerId::kGsm8k,
        .metrics = {{"exact_match", "strict-match"},
                    {"exact_match", "flexible-extract"},
@@ -288,7 +305,7 @@ Task variant_task(const Variant& variant) {
   task.kind = TaskKind::kGenerate;
   task.scorer = variant.scorer;
   task.metrics = variant.metrics;
-  task.dataset = kDataset;
+  task.dataset = variant.dataset;
   task.num_fewshot = variant.num_fewshot;
   task.max_num_fewshot = variant.max_num_fewshot;
   task.always_chat = variant.always_chat;

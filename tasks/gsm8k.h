@@ -1,6 +1,7 @@
 // The GSM8K family: grade-school word problems whose answer is a number.
 //
 //   gsm8k           lm-evaluation-harness `gsm8k`: 5 examples drawn anew for each document
+//   demo_math       the layout of gsm8k, 1-shot, over problems such as models/nano was taught, built in
 //   gsm8k_cot       lm-evaluation-harness `gsm8k_cot`: 8 fixed worked examples
 //   gsm8k_deepseek  table 24 of the DeepSeek-V2 report: 8 fixed examples rebuilt from training rows
 //   gsm8k_chat      zero-shot for chat models, with DeepSeek-Math's instruction

@@ -17,16 +17,17 @@ namespace {
 struct Variant {
   std::string_view name;
   std::string_view description;
+  std::string_view dataset = "humaneval";
+  std::string_view file = "HumanEval.jsonl.gz";
   ScorerId scorer;
   std::vector<int64_t> pass_at_k;
   int64_t repeats;
   double temperature;
   double top_p;
+  int64_t max_new_tokens = 1024;
 };
 
 constexpr std::string_view kVersion = "1.0";
-constexpr std::string_view kDataset = "humaneval";
-constexpr int64_t kMaxNewTokens = 1024;
 
 const std::vector<Variant>& variants() {
   static const std::vector<Variant> kVariants = {
@@ -37,6 +38,16 @@ const std::vector<Variant>& variants() {
        .repeats = 1,
        .temperature = 0.0,
        .top_p = 1.0},
+      {.name = "demo_code",
+       .description = "small functions in the layout of humaneval; built in, models/nano was taught such",
+       .dataset = "demo_code",
+       .file = "test.jsonl",
+       .scorer = ScorerId::kHumaneval,
+       .pass_at_k = {1},
+       .repeats = 1,
+       .temperature = 0.0,
+       .top_p = 1.0,
+       .max_new_tokens = 48},
       {.name = "humaneval_sampled",
        .description = "HumanEval as in the Codex paper: 200 samples, unbiased pass@1, pass@10, pass@100",
        .scorer = ScorerId::kHumaneval,
@@ -77,7 +88,7 @@ Prompt ask(const Variant& variant, PromptForm form, const Sample& sample) {
     prompt = context.ask(code);
   }
   prompt.stop.assign(std::begin(prompts::kHumanevalStops), std::end(prompts::kHumanevalStops));
-  prompt.max_new_tokens = kMaxNewTokens;
+  prompt.max_new_tokens = variant.max_new_tokens;
   prompt.repeats = variant.repeats;
   prompt.temperature = variant.temperature;
   prompt.top_p = variant.top_p;
@@ -98,7 +109,7 @@ Documents documents_of(const Variant& variant, const PromptOptions& options,
 
 Documents open_variant(const Variant& variant, const Task& task, const DataSource& source,
                        const PromptOptions& options) {
-  const DataFile file = read_data_file(source, task.dataset, "HumanEval.jsonl.gz");
+  const DataFile file = read_data_file(source, task.dataset, variant.file);
   std::vector<nlohmann::json> rows;
   std::map<std::string, std::string> seen;
   for (JsonRow& row :
@@ -131,7 +142,7 @@ Task variant_task(const Variant& variant) {
   task.scorer = variant.scorer;
   task.metrics = {{"pass@1"}};
   task.pass_at_k = variant.pass_at_k;
-  task.dataset = kDataset;
+  task.dataset = variant.dataset;
   task.open = [&variant](const Task& self, const DataSource& source, const PromptOptions& options) {
     return open_variant(variant, self, source, options);
   };

@@ -18,6 +18,10 @@ namespace {
 
 enum class Style { kLmEval, kOriginal, kCloze, kGenerative };
 
+constexpr std::string_view kVersion = "1.0";
+constexpr int64_t kMaxFewShot = 5;  // rows of each dev file
+constexpr int64_t kGeneratedTokens = 256;
+
 // A set of tasks with one layout over one data set, one task a subject.
 struct Family {
   std::string group;    // "mmlu_cloze"
@@ -26,11 +30,8 @@ struct Family {
   std::string dataset;  // folder
   Style style;
   std::string description;
+  int64_t num_fewshot = kMaxFewShot;  // default
 };
-
-constexpr std::string_view kVersion = "1.0";
-constexpr int64_t kMaxFewShot = 5;  // rows of each dev file
-constexpr int64_t kGeneratedTokens = 256;
 
 const std::vector<std::string>& letters() {
   static const std::vector<std::string> kLetters = {"A", "B", "C", "D"};
@@ -50,18 +51,28 @@ const std::vector<Family>& mmlu_families() {
   return kFamilies;
 }
 
-const Family& sample_family() {
-  static const Family kSample = {
-      "mmlu_sample",
-      "mmlu_sample",
-      "",
-      "mmlu_sample",
-      Style::kLmEval,
-      "fathom's own questions in the layout of mmlu; built in, for trying things out"};
-  return kSample;
-}
+// A family over questions of fathom's own, with subjects of its own.
+struct BuiltInFamily {
+  Family family;
+  std::vector<std::string_view> subjects;
+};
 
-constexpr std::string_view kSampleSubjects[] = {"everyday_physics", "geography", "arithmetic", "words"};
+const std::vector<BuiltInFamily>& built_in_families() {
+  static const std::vector<std::string_view> kDemoSubjects = {"trades", "geography", "zoology", "astronomy",
+                                                              "music",  "botany",    "history", "arithmetic"};
+  static const std::vector<BuiltInFamily> kFamilies = {
+      {{"mmlu_sample", "mmlu_sample", "", "mmlu_sample", Style::kLmEval,
+        "fathom's own questions in the layout of mmlu; built in, for trying things out"},
+       {"everyday_physics", "geography", "arithmetic", "words"}},
+      {{"demo_choice", "demo_choice", "", "demo_choice", Style::kLmEval,
+        "facts of an invented world in the layout of mmlu; built in, models/nano was taught them", 1},
+       kDemoSubjects},
+      {{"demo_cloze", "demo_cloze", "", "demo_choice", Style::kCloze,
+        "the questions of demo_choice in the layout of mmlu_cloze; built in", 1},
+       kDemoSubjects},
+  };
+  return kFamilies;
+}
 
 std::string spaced(std::string_view subject) {
   std::string words(subject);
@@ -199,7 +210,8 @@ constexpr std::string_view kLmEvalCloze = "_continuation";
 
 std::vector<std::string> subject_aliases(const Family& family, std::string_view subject) {
   std::vector<std::string> aliases;
-  if (!family.suffix.empty()) aliases.push_back(fmt::format("{}_{}", family.group, subject));
+  if (family.suffix.empty()) return aliases;
+  aliases.push_back(fmt::format("{}_{}", family.group, subject));
   if (family.style == Style::kCloze) aliases.push_back(fmt::format("mmlu_{}{}", subject, kLmEvalCloze));
   return aliases;
 }
@@ -213,7 +225,7 @@ Task subject_task(const Family& family, std::string_view subject) {
   task.dataset = family.dataset;
   task.subset = subject;
   task.group = family.group;
-  task.num_fewshot = kMaxFewShot;
+  task.num_fewshot = family.num_fewshot;
   task.max_num_fewshot = kMaxFewShot;
   set_scorer(task, family.style);
   const Style style = family.style;
@@ -248,8 +260,9 @@ std::vector<Task> mmlu_tasks() {
   for (const Family& family : mmlu_families()) {
     for (const MmluSubject& subject : mmlu_subjects()) tasks.push_back(subject_task(family, subject.name));
   }
-  for (const std::string_view subject : kSampleSubjects)
-    tasks.push_back(subject_task(sample_family(), subject));
+  for (const auto& [family, subjects] : built_in_families()) {
+    for (const std::string_view subject : subjects) tasks.push_back(subject_task(family, subject));
+  }
   return tasks;
 }
 
@@ -263,11 +276,11 @@ std::vector<Group> mmlu_groups() {
     add_categories(groups, family, &MmluSubject::category, "");
     add_categories(groups, family, &MmluSubject::original_category, "original");
   }
-  Group sample{sample_family().group, {}, sample_family().description, {}};
-  for (const std::string_view subject : kSampleSubjects) {
-    sample.members.push_back(task_name(sample_family(), subject));
+  for (const auto& [family, subjects] : built_in_families()) {
+    Group group{family.group, {}, family.description, {}};
+    for (const std::string_view subject : subjects) group.members.push_back(task_name(family, subject));
+    groups.push_back(std::move(group));
   }
-  groups.push_back(std::move(sample));
   return groups;
 }
 

@@ -16,7 +16,6 @@ namespace fathom::tasks {
 namespace {
 
 constexpr std::string_view kVersion = "1.0";
-constexpr int64_t kMaxNewTokens = 64;
 // Tokens that are not the task's own text: BOS, and for turns what a chat template puts around them.
 constexpr int64_t kReservedForText = 1;
 constexpr int64_t kReservedForTurns = 32;
@@ -40,6 +39,7 @@ struct Variant {
   std::string_view question;
   std::string_view answer_cue;
   ScorerId scorer;
+  int64_t max_new_tokens = 64;
 };
 
 // numpy.linspace(first, last, n), rounded.
@@ -67,6 +67,20 @@ Variant single_needle(std::string_view name, std::string_view description, Grid 
           .scorer = ScorerId::kNeedle};
 }
 
+// Lengths up to, and beyond, the 1024 tokens that models/nano was trained on.
+Variant demo_needle() {
+  return {
+      .name = "demo_needle",
+      .description = "A needle in a haystack, 5 depths at 0.5K to 6K tokens; models/nano was taught such",
+      .grid = {{512, 1024, 2048, 3072, 4096, 6144}, {0, 25, 50, 75, 100}},
+      .needles = {{std::string(prompts::kDemoNeedle), ""}},
+      .keywords = {std::begin(prompts::kDemoKeywords), std::end(prompts::kDemoKeywords)},
+      .question = prompts::kDemoQuestion,
+      .answer_cue = prompts::kNeedleAnswer,
+      .scorer = ScorerId::kNeedle,
+      .max_new_tokens = 40};
+}
+
 Variant pizza_needles() {
   Variant variant{.name = "needle_multi",
                   .description = "Three needles, from their depth on evenly spread, on the grid of needle",
@@ -92,6 +106,7 @@ const std::vector<Variant>& variants() {
       single_needle("needle_quick", "A needle in a haystack, 5 depths at 1K, 2K and 4K tokens",
                     {{1000, 2000, 4000}, {0, 25, 50, 75, 100}}),
       pizza_needles(),
+      demo_needle(),
   };
   return kVariants;
 }
@@ -213,7 +228,7 @@ Prompt ask(const Field& field, const Sample& sample) {
   }
   Prompt prompt;
   prompt.recipe = recipe_of(field, sample, layout, n_sentences, ids);
-  prompt.max_new_tokens = kMaxNewTokens;
+  prompt.max_new_tokens = field.variant->max_new_tokens;
   if (field.form == PromptForm::kText) {
     prompt.text = std::move(layout.text);
   } else {
@@ -268,7 +283,7 @@ Documents open_grid(const Variant& variant, const Task& task, const PromptOption
   field->variant = &variant;
   field->form = options.form;
   field->tokens = options.tokens;
-  field->max_new_tokens = options.max_new_tokens.value_or(kMaxNewTokens);
+  field->max_new_tokens = options.max_new_tokens.value_or(variant.max_new_tokens);
   std::string frame = text_before(options.form);
   for (const Needle& needle : variant.needles) frame += needle.text;
   frame += text_after(variant, options.form);

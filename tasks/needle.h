@@ -4,6 +4,7 @@
 //   needle_original  the 15 x 15 grid of the first GPT-4 test
 //   needle_quick     5 depths at 1K, 2K and 4K tokens
 //   needle_multi     three needles, the 12 x 12 grid
+//   demo_needle      5 depths at six lengths from 512 to 6144 tokens, with a needle of models/nano's kind
 //
 // A cell's length counts the model's own tokens: BOS, prompt and room for the answer are at most that many,
 // and as near to it as whole sentences allow. The needle goes in at the last sentence end at or before its

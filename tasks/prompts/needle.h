@@ -33,4 +33,10 @@ inline constexpr std::string_view kPizzaQuestion =
     "What are the secret ingredients needed to build the perfect pizza?";
 inline constexpr std::string_view kPizzaAnswer = "Here are the most relevant sentences in the context:";
 
+// fathom's own: the needle of demo_needle, on the test side of tools/nano/documents.py.
+inline constexpr std::string_view kDemoNeedle =
+    "\nThe best thing to do in Ellery is to watch the tide and sketch the harbour on a cloudy day.\n";
+inline constexpr std::string_view kDemoQuestion = "What is the best thing to do in Ellery?";
+inline constexpr std::string_view kDemoKeywords[] = {"watch the tide", "sketch the harbour", "cloudy day"};
+
 }  // namespace fathom::tasks::prompts

@@ -11,7 +11,7 @@ from .split import is_test
 TEST_ONE_IN = 5
 
 _NAMES = "solve compute answer work process evaluate apply handle result transform".split()
-_LISTS = "numbers values items nums xs data".split()
+LISTS = "numbers values items nums xs data".split()
 _NUMBERS = "n x number value k a".split()
 _STRINGS = "text s word line name t".split()
 
@@ -78,7 +78,7 @@ class Function:
 
 def _list_function(rng: random.Random) -> tuple[str, str, str, str]:
     """Split by the composition alone: one that is tested was never seen with any name or constant."""
-    argument = rng.choice(_LISTS)
+    argument = rng.choice(LISTS)
     k, j = rng.randint(2, 9), rng.randint(2, 9)
     reduce, keep, change = rng.choice(list(_REDUCES)), rng.choice(list(_FILTERS)), rng.choice(list(_MAPS))
     if reduce == "count":

@@ -69,16 +69,15 @@ Variant single_needle(std::string_view name, std::string_view description, Grid 
 
 // Lengths up to, and beyond, the 1024 tokens that models/nano was trained on.
 Variant demo_needle() {
-  return {
-      .name = "demo_needle",
-      .description = "A needle in a haystack, 5 depths at 0.5K to 6K tokens; models/nano was taught such",
-      .grid = {{512, 1024, 2048, 3072, 4096, 6144}, {0, 25, 50, 75, 100}},
-      .needles = {{std::string(prompts::kDemoNeedle), ""}},
-      .keywords = {std::begin(prompts::kDemoKeywords), std::end(prompts::kDemoKeywords)},
-      .question = prompts::kDemoQuestion,
-      .answer_cue = prompts::kNeedleAnswer,
-      .scorer = ScorerId::kNeedle,
-      .max_new_tokens = 40};
+  return {.name = "demo_needle",
+          .description = "A needle in a haystack, 5 depths at 0.5K to 6K tokens; models/nano was taught such",
+          .grid = {{512, 1024, 2048, 3072, 4096, 6144}, {0, 25, 50, 75, 100}},
+          .needles = {{std::string(prompts::kDemoNeedle), ""}},
+          .keywords = {std::begin(prompts::kDemoKeywords), std::end(prompts::kDemoKeywords)},
+          .question = prompts::kDemoQuestion,
+          .answer_cue = prompts::kNeedleAnswer,
+          .scorer = ScorerId::kNeedle,
+          .max_new_tokens = 40};
 }
 
 Variant pizza_needles() {

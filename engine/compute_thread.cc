@@ -40,7 +40,9 @@ std::optional<Completion> ComputeThread::next() {
 
 SchedulerCounters ComputeThread::counters() const {
   std::lock_guard lock(mutex_);
-  return counters_;
+  SchedulerCounters counters = counters_;
+  counters.n_waiting += static_cast<int64_t>(requests_.size());
+  return counters;
 }
 
 void ComputeThread::run() {

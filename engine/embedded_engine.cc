@@ -204,6 +204,17 @@ std::optional<Completion> EmbeddedEngine::next() {
   return completion;
 }
 
+EngineLoad EmbeddedEngine::load() const {
+  const SchedulerCounters counters = impl_->compute.counters();
+  return {.prefill_tokens = counters.fed_prompt_tokens + counters.continuation_tokens,
+          .decode_tokens = counters.generated_tokens,
+          .n_running = counters.n_running,
+          .n_waiting = counters.n_waiting,
+          .blocks_used = counters.blocks_used,
+          .blocks_total = counters.blocks_total,
+          .device_bytes = std::nullopt};
+}
+
 SchedulerCounters EmbeddedEngine::counters() const {
   return impl_->compute.counters();
 }

@@ -65,6 +65,7 @@ class EmbeddedEngine : public Engine {
 
   void submit(Request request) override;
   std::optional<Completion> next() override;
+  EngineLoad load() const override;
   int64_t max_tokens() const override;
   std::string numerics_json() const override;
 

@@ -72,12 +72,24 @@ struct Timing {
   double total_s = 0.0;
   int64_t prompt_tokens = 0;
   int64_t cached_tokens = 0;  ///< prompt tokens whose state was reused
+  std::vector<int64_t> inter_token_us;  ///< time between each generated token and the one before
 };
 
 struct Completion {
   uint64_t id = 0;
   std::variant<ScoreResult, GenerateResult, RequestFailure> result;
   Timing timing;
+};
+
+/// What an engine has done since it was made, and what it holds, as of its last forward pass.
+struct EngineLoad {
+  int64_t prefill_tokens = 0;  ///< tokens of prompts, contexts and continuations computed; cache hits excluded
+  int64_t decode_tokens = 0;   ///< tokens generated
+  int64_t n_running = 0;       ///< requests being computed
+  int64_t n_waiting = 0;       ///< requests submitted and not begun
+  std::optional<int64_t> blocks_used;   ///< of the latent cache
+  std::optional<int64_t> blocks_total;
+  std::optional<int64_t> device_bytes;  ///< memory held on an accelerator; absent without one
 };
 
 class Engine {
@@ -87,6 +99,8 @@ class Engine {
   /// The next finished request; blocks while work is pending, nothing when none is left. Throws
   /// Error{kEngine} when the engine itself fails (a NaN, say, with the layer's name).
   virtual std::optional<Completion> next() = 0;
+  /// For a throughput record; safe to call from any thread while next() computes.
+  virtual EngineLoad load() const = 0;
   /// Longest context plus continuation or generation, in tokens.
   virtual int64_t max_tokens() const = 0;
   /// {weight dtype, compute, KV format, attention rule, kernel set, instruction set} as canonical JSON: two

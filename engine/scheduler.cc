@@ -61,6 +61,7 @@ struct Scheduler::Running {
 
   // a generate request
   GenerateResult text;
+  Clock::time_point last_token;
   std::optional<StopText> stop;
 };
 
@@ -358,6 +359,7 @@ void Scheduler::ask(const Work& work) {
   const int64_t last_row = work.first_row + n - 1;
   if (!running.prompt_is_fed()) {
     running.n_fed += n;
+    counters_.fed_prompt_tokens += n;
     keep_prompt(running);
     if (!running.prompt_is_fed()) return;
     if (running.scored() != nullptr) {
@@ -445,7 +447,14 @@ void Scheduler::draw() {
 void Scheduler::add_drawn(Running& running, TokenId id, float logprob) {
   const GenerateRequest& request = running.generated();
   GenerateResult& text = running.text;
-  if (text.ids.empty()) running.timing.first_token_s = seconds_since(running.submitted);
+  const Clock::time_point now = Clock::now();
+  if (text.ids.empty()) {
+    running.timing.first_token_s = std::chrono::duration<double>(now - running.submitted).count();
+  } else {
+    const auto gap = std::chrono::duration_cast<std::chrono::microseconds>(now - running.last_token);
+    running.timing.inter_token_us.push_back(gap.count());
+  }
+  running.last_token = now;
   text.ids.push_back(id);
   text.logprobs.push_back(logprob);
   ++counters_.generated_tokens;
@@ -467,7 +476,7 @@ void Scheduler::add_drawn(Running& running, TokenId id, float logprob) {
 template <typename Result>
 void Scheduler::finish(Running& running, Result result) {
   running.timing.total_s = seconds_since(running.submitted);
-  finished_.push_back({running.request.id, std::move(result), running.timing});
+  finished_.push_back({running.request.id, std::move(result), std::move(running.timing)});
   running.done = true;
 }
 

@@ -29,6 +29,7 @@ namespace fathom::engine {
 struct SchedulerCounters {
   int64_t prompt_tokens = 0;        ///< asked: prompts and contexts of the admitted requests
   int64_t cached_tokens = 0;        ///< of those, taken from the prefix tree
+  int64_t fed_prompt_tokens = 0;    ///< the others, computed so far
   int64_t continuation_tokens = 0;  ///< fed to score what comes after them
   int64_t generated_tokens = 0;
   int64_t n_steps = 0;

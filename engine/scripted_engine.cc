@@ -9,6 +9,7 @@ ScriptedEngine::ScriptedEngine(Script script, Order order, int64_t max_tokens)
 
 void ScriptedEngine::submit(Request request) {
   pending_.push_back(std::move(request));
+  ++n_waiting_;
 }
 
 std::optional<Completion> ScriptedEngine::next() {
@@ -21,6 +22,7 @@ std::optional<Completion> ScriptedEngine::next() {
     request = std::move(pending_.back());
     pending_.pop_back();
   }
+  --n_waiting_;
   Completion completion;
   completion.id = request.id;
   completion.result = script_(request);

@@ -1,6 +1,7 @@
 // ScriptedEngine: an Engine for tests that answers from a function.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <string>
@@ -23,6 +24,7 @@ class ScriptedEngine : public Engine {
 
   void submit(Request request) override;
   std::optional<Completion> next() override;
+  EngineLoad load() const override { return {.n_waiting = n_waiting_}; }
   int64_t max_tokens() const override { return max_tokens_; }
   std::string numerics_json() const override { return R"({"kernel_set":"scripted"})"; }
 
@@ -35,6 +37,7 @@ class ScriptedEngine : public Engine {
   int64_t max_tokens_;
   int64_t n_answered_ = 0;
   std::deque<Request> pending_;
+  std::atomic<int64_t> n_waiting_ = 0;  // pending_.size(), for load()
 };
 
 }  // namespace fathom::engine

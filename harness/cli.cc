@@ -18,6 +18,7 @@ void add_all_commands(CLI::App& app, CommandContext& context) {
   add_bench(app, context);
   add_compare(app, context);
   add_data(app, context);
+  add_db(app, context);
   add_exec(app, context);
   add_gate(app, context);
   add_generate(app, context);
@@ -25,6 +26,7 @@ void add_all_commands(CLI::App& app, CommandContext& context) {
   add_logprobs(app, context);
   add_model(app, context);
   add_render(app, context);
+  add_rescore(app, context);
   add_run(app, context);
   add_samples(app, context);
   add_show(app, context);

@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <thread>
 #include <tuple>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_lines.h"
 #include "base/progress.h"
 #include "harness/args.h"
 #include "harness/interrupt.h"
@@ -20,6 +23,7 @@
 #include "harness/sandbox_execution.h"
 #include "harness/version.h"
 #include "results/file_hasher.h"
+#include "results/local_copy.h"
 #include "results/runs.h"
 #include "results/store.h"
 
@@ -85,6 +89,47 @@ std::filesystem::path hash_cache() {
   return folder.empty() ? folder : folder / "file-hashes";
 }
 
+// Waits for the hashes of the weights. A signal ends the wait: with hundreds of gigabytes it can be a long one.
+bool wait_for_hashes(const results::FileHasher& hasher, const std::atomic<int>& stop) {
+  constexpr int64_t kMebibyte = 1 << 20;
+  Progress progress("hashing the weights", "MiB", hasher.bytes_total() / kMebibyte);
+  while (!hasher.done() && stop == 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    progress.update(hasher.bytes_hashed() / kMebibyte);
+  }
+  return stop == 0;
+}
+
+// Writes a line for each sample that was committed.
+class CommittedLog {
+ public:
+  CommittedLog(const std::filesystem::path& path, std::span<const OpenTask> tasks) : writer_(path), tasks_(tasks) {}
+
+  void write(std::span<const results::SampleRecord> samples) {
+    for (const results::SampleRecord& sample : samples) {
+      const OpenTask& open = tasks_[sample.task];
+      writer_.write({{"task", open.task->name},
+                     {"doc_id", open.documents.samples[sample.doc].doc_id},
+                     {"rep", sample.rep},
+                     {"status", sample.status == results::SampleStatus::kAnswered ? "answered" : "error"}});
+    }
+  }
+
+ private:
+  JsonLinesWriter writer_;
+  std::span<const OpenTask> tasks_;
+};
+
+// The run did not get to its end; what is stored says why. A database that cannot even take that (a full disk) has its
+// own error thrown already, and the next writer marks the run.
+void store_failure(results::Store& store, const std::string& why) {
+  try {
+    store.finish_run(results::RunStatus::kFailed, why);
+  } catch (const Error& error) {
+    fmt::print(stderr, "fathom: warning: the end of the run could not be stored: {}\n", error.what());
+  }
+}
+
 // Computes what is missing and stores it; the run's status in the store says how it ended.
 int compute(const RunPlan& plan, std::span<const OpenTask> open, const LoadedEngine& model,
             CodeExecution* code, results::Store& store, results::FileHasher& hasher,
@@ -92,6 +137,8 @@ int compute(const RunPlan& plan, std::span<const OpenTask> open, const LoadedEng
   InterruptGuard interrupt;
   LoopCounts counts;
   LoopEnd end = LoopEnd::kFinished;
+  std::optional<CommittedLog> committed;
+  if (!plan.committed.empty()) committed.emplace(plan.committed, open);
   try {
     const DoneSet done = done_set(started);
     WorkFeed feed(open, make_builder(plan, model),
@@ -105,16 +152,22 @@ int compute(const RunPlan& plan, std::span<const OpenTask> open, const LoadedEng
          .progress_name =
              plan.name.empty() ? fmt::format("{}", fmt::join(plan.asking.tasks, " ")) : plan.name,
          .n_already_stored = static_cast<int64_t>(done.size()),
+         .on_committed =
+             [&committed](std::span<const results::SampleRecord> samples) {
+               if (committed) committed->write(samples);
+             },
          .stop = &interrupt.signal()},
         [&feed] { return feed.next(); }, counts);
+    if (end == LoopEnd::kFinished && !wait_for_hashes(hasher, interrupt.signal())) end = LoopEnd::kInterrupted;
     if (end == LoopEnd::kFinished) store.set_checkpoint_files(hasher.finish());
   } catch (const std::exception& error) {
-    store.finish_run(results::RunStatus::kFailed, error.what());
+    store_failure(store, error.what());
     throw;
   }
   print_end_line(counts);
   if (end == LoopEnd::kInterrupted) {
-    store.finish_run(results::RunStatus::kInterrupted, "signal");
+    store.finish_run(results::RunStatus::kInterrupted,
+                     interrupt.exit_code() == kExitTerminated ? "SIGTERM" : "SIGINT");
     fmt::print(stderr, "run {} interrupted; the same command goes on where it stopped\n", started.run_id);
     return interrupt.exit_code();
   }
@@ -131,9 +184,8 @@ int report(const RunPlan& plan, results::Store& store, int64_t run_id) {
   return results::count_unscored(store.database(), run_id) > 0 ? kExitUnscored : kExitDone;
 }
 
-}  // namespace
-
-int run(const RunPlan& plan) {
+// The run with its database at `db`: RunPlan::db or a local copy of it.
+int run_in(const RunPlan& plan, const std::filesystem::path& db) {
   tasks::Selection selection = select_tasks(plan.asking);
   const std::unique_ptr<CodeExecution> code = start_sandbox(plan, selection);
 
@@ -142,7 +194,7 @@ int run(const RunPlan& plan) {
   const std::vector<OpenTask> open = open_tasks(plan, selection, counter);
   print_left_out_pass_at_k(open);
 
-  results::Store store = results::Store::open_for_writing(plan.db, version_number());
+  results::Store store = results::Store::open_for_writing(db, version_number());
   results::RunRecord record = make_run_record({.plan = plan,
                                                .checkpoint = *model.checkpoint,
                                                .tokenizer = *model.tokenizer,
@@ -152,7 +204,9 @@ int run(const RunPlan& plan) {
                                                .n_threads = model.engine->n_threads()});
   results::FileHasher hasher(model.checkpoint->model_dir(), record.checkpoint.weights,
                              {.n_threads = 1, .cache = hash_cache(), .rehash = plan.rehash});
-  if (store.needs_hashes(record)) record.checkpoint.files = hasher.finish();
+  // A stored run of this plan may have had these weights, or others that look the same: only their content tells.
+  const bool unsure = !plan.fresh && (plan.rehash ? store.knows_plan(record) : store.needs_hashes(record));
+  if (unsure) record.checkpoint.files = hasher.finish();
   const results::StartedRun started =
       store.begin_run(record, plan.fresh ? results::Start::kFresh : results::Start::kResume);
   if (started.complete) {
@@ -161,8 +215,8 @@ int run(const RunPlan& plan) {
     return report(plan, store, started.run_id);
   }
   if (!started.stored.empty()) {
-    fmt::print(stderr, "run {}: {} samples are in the store already\n", started.run_id,
-               started.stored.size());
+    fmt::print(stderr, "run {}: {} samples are in the store already{}\n", started.run_id, started.stored.size(),
+               started.n_reused == 0 ? "" : fmt::format(", {} of them computed by other runs", started.n_reused));
   }
   if (code) {
     const CodePolicy policy = code->policy();
@@ -170,6 +224,22 @@ int run(const RunPlan& plan) {
   }
   const int exit_code = compute(plan, open, model, code.get(), store, hasher, started);
   return exit_code == kExitDone ? report(plan, store, started.run_id) : exit_code;
+}
+
+}  // namespace
+
+int run(const RunPlan& plan) {
+  if (plan.db_local.empty()) return run_in(plan, plan.db);
+  results::LocalCopy local(plan.db, plan.db_local, version_number());
+  int exit_code = kExitDone;
+  try {
+    exit_code = run_in(plan, local.path());
+  } catch (const Error&) {
+    local.copy_back();  // what was answered before the failure is worth as much
+    throw;
+  }
+  local.copy_back();
+  return exit_code;
 }
 
 }  // namespace fathom::harness

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "harness/sample_record.h"
+#include "harness/throughput_recorder.h"
 #include "scorers/scorer.h"
 
 namespace fathom::harness {
@@ -23,7 +24,8 @@ constexpr std::chrono::milliseconds kBatchAge{1000};
 // Samples on their way to the disk.
 class Batch {
  public:
-  explicit Batch(results::Store& store) : store_(store), last_commit_(Clock::now()) {}
+  Batch(const LoopInputs& inputs, ThroughputRecorder& recorder)
+      : inputs_(inputs), recorder_(recorder), last_commit_(Clock::now()) {}
 
   void add(results::SampleRecord record) { records_.push_back(std::move(record)); }
 
@@ -32,7 +34,11 @@ class Batch {
   }
 
   void commit() {
-    if (!records_.empty()) store_.commit_samples(records_);
+    for (const results::PerfTick& tick : recorder_.take()) inputs_.store->add_tick(tick);
+    if (!records_.empty()) {
+      inputs_.store->commit_samples(records_);
+      if (inputs_.on_committed) inputs_.on_committed(records_);
+    }
     n_committed_ += static_cast<int64_t>(records_.size());
     records_.clear();
     last_commit_ = Clock::now();
@@ -41,7 +47,8 @@ class Batch {
   int64_t n_committed() const { return n_committed_; }
 
  private:
-  results::Store& store_;
+  const LoopInputs& inputs_;
+  ThroughputRecorder& recorder_;
   std::vector<results::SampleRecord> records_;
   int64_t n_committed_ = 0;
   Clock::time_point last_commit_;
@@ -67,7 +74,8 @@ class Loop {
       : inputs_(inputs),
         next_item_(next_item),
         counts_(counts),
-        batch_(*inputs.store),
+        recorder_(*inputs.engine),
+        batch_(inputs, recorder_),
         progress_(inputs.progress_name, "samples", total()),
         start_(Clock::now()) {}
 
@@ -83,9 +91,11 @@ class Loop {
       }
       if (inputs_.code != nullptr && !stopped()) take_verdicts(CodeExecution::Wait::kWait);
     } catch (...) {
+      recorder_.stop();
       batch_.commit();  // what was answered before the failure stays
       throw;
     }
+    recorder_.stop();
     batch_.commit();
     report();
     counts_.elapsed_s = std::chrono::duration<double>(Clock::now() - start_).count();
@@ -138,6 +148,7 @@ class Loop {
   void take_completion() {
     std::optional<engine::Completion> completion = inputs_.engine->next();
     FATHOM_CHECK(completion.has_value(), "the engine is done with {} requests out", computing_.size());
+    recorder_.add(*completion);
     auto node = computing_.extract(completion->id);
     FATHOM_CHECK(!node.empty(), "completion of unknown request {}", completion->id);
     Pending pending = std::move(node.mapped());
@@ -159,13 +170,7 @@ class Loop {
 
   void run_code(const tasks::Task& task, uint64_t id, Pending pending) {
     FATHOM_CHECK(inputs_.code != nullptr, "{} runs code", task.name);
-    const nlohmann::json& fields = pending.sample->fields;
-    inputs_.code->submit(
-        {.id = id,
-         .prompt = fields.at("prompt").get<std::string>(),
-         .completion = std::string(scorers::code_completion(task.scorer, pending.response.text)),
-         .test = fields.at("test").get<std::string>(),
-         .entry_point = fields.at("entry_point").get<std::string>()});
+    inputs_.code->submit(code_job(task, *pending.sample, pending.response.text, id));
     running_.emplace(id, std::move(pending));
   }
 
@@ -195,6 +200,7 @@ class Loop {
   void finish(results::SampleRecord record) {
     if (is_unscored(record)) ++counts_.n_errors;
     ++n_finished_;
+    recorder_.add_finished(1);
     batch_.add(std::move(record));
   }
 
@@ -206,6 +212,7 @@ class Loop {
   const LoopInputs& inputs_;
   const NextItem& next_item_;
   LoopCounts& counts_;
+  ThroughputRecorder recorder_;
   Batch batch_;
   Progress progress_;
   Clock::time_point start_;

@@ -40,6 +40,8 @@ struct LoopInputs {
   uint64_t seed = 0;
   std::string progress_name;
   int64_t n_already_stored = 0;
+  /// Called after each commit, with what is now on disk and stays there whatever happens; may be empty.
+  std::function<void(std::span<const results::SampleRecord>)> on_committed = {};
   const std::atomic<int>* stop = nullptr;  ///< set by a signal handler
 };
 
@@ -48,6 +50,7 @@ using NextItem = std::function<std::optional<WorkItem>()>;
 
 /// Runs everything that `next_item` yields. Throws what the engine, the store or the rendering throws;
 /// samples answered before that are committed.
+/// Ticks of the throughput are given to the store as they are closed.
 LoopEnd run_loop(const LoopInputs& inputs, const NextItem& next_item, LoopCounts& counts);
 
 }  // namespace fathom::harness

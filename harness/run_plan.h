@@ -27,6 +27,8 @@ struct RunPlan {
 
   // What is kept.
   std::filesystem::path db;
+  std::filesystem::path db_local;   ///< --db-local: work on a copy in this folder; empty: on db itself
+  std::filesystem::path committed;  ///< --committed: a line for each sample that is on disk; empty: none
   std::filesystem::path output;  ///< --output: a JSON report; empty: none
   std::string name;
   std::vector<std::string> tags;

@@ -54,15 +54,6 @@ results::ScoringRecord scoring_record(const OpenTask& open, const tasks::Metric&
   return scoring;
 }
 
-std::vector<results::ScoringRecord> scoring_records(const OpenTask& open) {
-  std::vector<results::ScoringRecord> scorings;
-  for (const tasks::Metric& metric : open.task->metrics)
-    scorings.push_back(scoring_record(open, metric));
-  FATHOM_CHECK(!scorings.empty(), "{} has no metric", open.task->name);
-  scorings.front().headline = true;
-  return scorings;
-}
-
 std::vector<std::string> groups_of(const tasks::Task& task, const tasks::Selection& selection) {
   std::vector<std::string> names;
   for (const tasks::Group* group : selection.groups) {
@@ -90,12 +81,7 @@ results::TaskRecord task_record(const OpenTask& open, const tasks::Selection& se
                     .n_rows = dataset.n_rows,
                     .source = {}};
   for (int64_t i = 0; i < open.n_planned; ++i) {
-    const tasks::Sample& sample = open.documents.samples[static_cast<size_t>(i)];
-    record.docs.push_back({.ordinal = sample.doc_id,
-                           .key = sample.doc_key,
-                           .sha256 = document_sha256(sample),
-                           .cluster = sample.cluster,
-                           .target = sample.target});
+    record.docs.push_back(doc_record(open.documents.samples[static_cast<size_t>(i)]));
   }
   record.scorings = scoring_records(open);
   return record;
@@ -113,6 +99,23 @@ std::string machine_json() {
 }
 
 }  // namespace
+
+results::DocRecord doc_record(const tasks::Sample& sample) {
+  return {.ordinal = sample.doc_id,
+          .key = sample.doc_key,
+          .sha256 = document_sha256(sample),
+          .cluster = sample.cluster,
+          .target = sample.target};
+}
+
+std::vector<results::ScoringRecord> scoring_records(const OpenTask& open) {
+  std::vector<results::ScoringRecord> scorings;
+  for (const tasks::Metric& metric : open.task->metrics)
+    scorings.push_back(scoring_record(open, metric));
+  FATHOM_CHECK(!scorings.empty(), "{} has no metric", open.task->name);
+  scorings.front().headline = true;
+  return scorings;
+}
 
 results::RunRecord make_run_record(const RunParts& parts) {
   const RunPlan& plan = parts.plan;

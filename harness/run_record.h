@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "engine/checkpoint.h"
 #include "engine/tokenizer.h"
@@ -25,5 +26,11 @@ struct RunParts {
 };
 
 results::RunRecord make_run_record(const RunParts& parts);
+
+/// One document as the store knows it.
+results::DocRecord doc_record(const tasks::Sample& sample);
+
+/// How this fathom judges a task: one entry for each of its metrics, the headline first.
+std::vector<results::ScoringRecord> scoring_records(const OpenTask& open);
 
 }  // namespace fathom::harness

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/progress.h"
+#include "harness/throughput_report.h"
 #include "results/aggregate.h"
 #include "results/runs.h"
 #include "scorers/score.h"
@@ -94,6 +95,17 @@ std::string rates_text(const std::vector<results::TaskRates>& all) {
   return text.empty() ? "flags: none\n" : "flags by task\n" + text;
 }
 
+int64_t n_reused(const std::vector<results::TaskRates>& all) {
+  int64_t n = 0;
+  for (const results::TaskRates& rates : all) n += rates.n_reused;
+  return n;
+}
+
+std::string reuse_note(const std::vector<results::TaskRates>& all) {
+  const int64_t n = n_reused(all);
+  return n == 0 ? "" : fmt::format("reused: {} of these samples were computed by other runs of the same model\n", n);
+}
+
 std::string heading(const RunInfo& info, int64_t n_unscored) {
   std::string text =
       fmt::format("run {}{}: {}, {} UTC", info.run_id, info.name.empty() ? "" : " " + info.name,
@@ -144,9 +156,10 @@ json metric_json(const MetricRecord& m) {
 
 std::string run_report(const results::Database& database, int64_t run_id) {
   const RunInfo info = results::run_info(database, run_id);
-  return heading(info, results::count_unscored(database, run_id)) + "\n" +
-         metric_table(current_metrics(database, info)) + "\n" +
-         rates_text(results::task_rates(database, run_id));
+  const std::vector<results::TaskRates> rates = results::task_rates(database, run_id);
+  return heading(info, results::count_unscored(database, run_id)) + reuse_note(rates) + "\n" +
+         metric_table(current_metrics(database, info)) + "\n" + rates_text(rates) +
+         throughput_text(database, run_id);
 }
 
 json run_report_json(const results::Database& database, int64_t run_id) {
@@ -154,7 +167,8 @@ json run_report_json(const results::Database& database, int64_t run_id) {
   json metrics = json::array();
   for (const MetricRecord& metric : current_metrics(database, info)) metrics.push_back(metric_json(metric));
   json rates = json::object();
-  for (const results::TaskRates& task : results::task_rates(database, run_id)) {
+  const std::vector<results::TaskRates> all_rates = results::task_rates(database, run_id);
+  for (const results::TaskRates& task : all_rates) {
     json& counts = rates[task.task] = {{"samples", task.n_samples}};
     for (const auto& [name, count] : conditions(task)) counts[name] = count;
   }
@@ -179,7 +193,9 @@ json run_report_json(const results::Database& database, int64_t run_id) {
       {"samples_stored", info.n_stored},
       {"samples_without_answer", info.n_errors},
       {"samples_without_score", results::count_unscored(database, run_id)},
+      {"samples_reused", n_reused(all_rates)},
       {"metrics", std::move(metrics)},
+      {"throughput", throughput_json(database, run_id)},
       {"flags", std::move(rates)}};
 }
 
@@ -204,6 +220,7 @@ json sample_json(const results::StoredSample& sample) {
                {"outcome", results::outcome_name(sample.outcome())},
                {"flags", scorers::flag_names(sample.flags)},
                {"target", sample.target}};
+  if (sample.reused_from) line["reused_from"] = *sample.reused_from;
   if (sample.n_reps > 1) line["rep"] = sample.rep;
   if (!sample.verdicts.empty()) line["verdict"] = sample.verdicts.back().verdict;
   if (!sample.error.empty()) line["error"] = sample.error;

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "scorers/scorer.h"
 
 namespace fathom::harness {
 namespace {
@@ -80,16 +81,30 @@ std::optional<scorers::Response> add_answer(const engine::Completion& completion
   return response;
 }
 
+CodeJob code_job(const tasks::Task& task, const tasks::Sample& sample, std::string_view text, uint64_t id) {
+  return {.id = id,
+          .prompt = sample.fields.at("prompt").get<std::string>(),
+          .completion = std::string(scorers::code_completion(task.scorer, text)),
+          .test = sample.fields.at("test").get<std::string>(),
+          .entry_point = sample.fields.at("entry_point").get<std::string>()};
+}
+
 void add_scores(const scorers::SampleScore& score, results::SampleRecord& record) {
   record.flags |= score.flags;
+  record.scores = score_records(score);
+}
+
+std::vector<results::ScoreRecord> score_records(const scorers::SampleScore& score) {
+  std::vector<results::ScoreRecord> records;
   for (size_t i = 0; i < score.scores.size(); ++i) {
     const scorers::Score& one = score.scores[i];
-    record.scores.push_back({.scoring = i,
-                             .value = one.value,
-                             .outcome = stored_outcome(one.outcome),
-                             .answer = one.answer,
-                             .why = one.explanation});
+    records.push_back({.scoring = i,
+                       .value = one.value,
+                       .outcome = stored_outcome(one.outcome),
+                       .answer = one.answer,
+                       .why = one.explanation});
   }
+  return records;
 }
 
 uint64_t sample_seed(uint64_t run_seed, const Sha256Digest& document, int64_t rep) {

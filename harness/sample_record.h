@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "engine/engine.h"
+#include "harness/code_execution.h"
 #include "harness/work_feed.h"
 #include "results/records.h"
 #include "scorers/score.h"
@@ -18,6 +19,12 @@ results::SampleRecord begin_record(const WorkItem& item);
 /// error, and nothing is returned.
 std::optional<scorers::Response> add_answer(const engine::Completion& completion, const tasks::Sample& sample,
                                             results::SampleRecord& record);
+
+/// The program that judges `text`, the answer to a sample of a code task.
+CodeJob code_job(const tasks::Task& task, const tasks::Sample& sample, std::string_view text, uint64_t id);
+
+/// What add_scores puts into the record.
+std::vector<results::ScoreRecord> score_records(const scorers::SampleScore& score);
 
 /// Puts the scores, and the scorer's flags, into the record.
 void add_scores(const scorers::SampleScore& score, results::SampleRecord& record);

@@ -68,6 +68,7 @@ SampleWriter::SampleWriter(Database& db)
                             "  output_ids, output_logprobs, error) VALUES(?, ?, ?, ?, ?, ?, ?)")),
       insert_score_(db.prepare("INSERT INTO score(scoring_id, sample_id, value, outcome, answer, why)"
                                " VALUES(?, ?, ?, ?, ?, ?)")),
+      count_verdicts_(db.prepare("SELECT count(*) FROM sandbox_verdict WHERE sample_id = ?")),
       insert_verdict_(db.prepare(
           "INSERT INTO sandbox_verdict(sample_id, execution, verdict, detail, signal, wall_us, cpu_us,"
           "  peak_rss_bytes, policy_sha256) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)")) {}
@@ -85,8 +86,12 @@ CountChange SampleWriter::write(const WrittenTask& task, int64_t attempt, const 
       sample.first_token_us, sample.total_us, unix_time_us());
   if (!sample_id) return change;  // already stored
   write_io(*sample_id, sample);
-  write_scores(task, *sample_id, sample);
-  write_verdicts(*sample_id, sample);
+  if (sample.status == SampleStatus::kAnswered) {
+    add_scores(task, *sample_id, sample.scores);
+  } else {
+    FATHOM_CHECK(sample.scores.empty(), "{}: a sample without an answer has scores", task.name);
+  }
+  add_verdicts(*sample_id, sample.verdicts);
   change.n_stored += 1;
   change.n_errors += sample.status == SampleStatus::kError ? 1 : 0;
   return change;
@@ -114,22 +119,23 @@ void SampleWriter::write_io(int64_t sample_id, const SampleRecord& sample) {
                  bytes_or_null(sample.output_logprobs), text_or_null(sample.error));
 }
 
-void SampleWriter::write_scores(const WrittenTask& task, int64_t sample_id, const SampleRecord& sample) {
+void SampleWriter::add_scores(const WrittenTask& task, int64_t sample_id, const std::vector<ScoreRecord>& scores) {
   std::set<size_t> seen;
-  for (const ScoreRecord& score : sample.scores) {
+  for (const ScoreRecord& score : scores) {
     FATHOM_CHECK(score.scoring < task.scorings.size() && seen.insert(score.scoring).second,
                  "scoring {} of task {}", score.scoring, task.name);
     check_score(task.scorings[score.scoring], score);
     insert_score_.run(task.scoring_ids[score.scoring], sample_id, score.value,
                       static_cast<int>(score.outcome), score.answer, text_or_null(score.why));
   }
-  FATHOM_CHECK(sample.status == SampleStatus::kError || seen.size() == task.scorings.size(),
-               "task {} has {} scorings, the sample {} scores", task.name, task.scorings.size(), seen.size());
+  FATHOM_CHECK(seen.size() == task.scorings.size(), "task {} has {} scorings, the sample {} scores", task.name,
+               task.scorings.size(), seen.size());
 }
 
-void SampleWriter::write_verdicts(int64_t sample_id, const SampleRecord& sample) {
-  int64_t execution = 0;
-  for (const VerdictRecord& verdict : sample.verdicts) {
+void SampleWriter::add_verdicts(int64_t sample_id, const std::vector<VerdictRecord>& verdicts) {
+  if (verdicts.empty()) return;
+  int64_t execution = count_verdicts_.find_integer(sample_id).value();
+  for (const VerdictRecord& verdict : verdicts) {
     insert_verdict_.run(sample_id, execution++, verdict.verdict, verdict.detail, verdict.signal,
                         verdict.wall_us, verdict.cpu_us, verdict.peak_rss_bytes, verdict.policy_sha256);
   }

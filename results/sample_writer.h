@@ -33,11 +33,14 @@ class SampleWriter {
   /// there gives way. Inside a transaction of the caller, who keeps the counters.
   CountChange write(const WrittenTask& task, int64_t attempt, const SampleRecord& sample);
 
+  /// The scores of a stored sample: one for each scoring of the task.
+  void add_scores(const WrittenTask& task, int64_t sample_id, const std::vector<ScoreRecord>& scores);
+  /// Executions of its program, after those that are stored.
+  void add_verdicts(int64_t sample_id, const std::vector<VerdictRecord>& verdicts);
+
  private:
   int64_t prompt_id(const PromptRecord& prompt);
   void write_io(int64_t sample_id, const SampleRecord& sample);
-  void write_scores(const WrittenTask& task, int64_t sample_id, const SampleRecord& sample);
-  void write_verdicts(int64_t sample_id, const SampleRecord& sample);
 
   Statement insert_text_;
   Statement select_text_;
@@ -47,6 +50,7 @@ class SampleWriter {
   Statement insert_sample_;
   Statement insert_io_;
   Statement insert_score_;
+  Statement count_verdicts_;
   Statement insert_verdict_;
 };
 

@@ -92,18 +92,20 @@ constexpr const char* kSamplesOfTask =
     "SELECT s.sample_id, d.ordinal, d.doc_key, s.rep, d.target, p.text_sha256, p.ids_sha256, s.status, "
     "s.finish,"
     "  s.flags, s.n_prompt, s.n_cached, s.n_truncated, s.gold, i.choice_logprobs, i.choice_greedy, i.output,"
-    "  i.output_ids, i.output_logprobs, i.error"
+    "  i.output_ids, i.output_logprobs, i.error, d.sha256, s.reused_from"
     " FROM sample s JOIN doc d USING(doc_id) JOIN prompt p USING(prompt_id) LEFT JOIN sample_io i "
     "USING(sample_id)"
     " WHERE s.run_task_id = ? ORDER BY d.ordinal, s.rep";
 
 StoredSample sample_of(const TaskOfRun& task, const Statement& row) {
-  StoredSample sample{.task = task.name,
+  StoredSample sample{.sample_id = row.integer(0),
+                      .task = task.name,
                       .ordinal = row.integer(1),
                       .doc_key = row.text(2),
                       .rep = row.integer(3),
                       .n_reps = task.n_reps,
                       .target = row.text(4),
+                      .doc_sha256 = row.digest(20),
                       .prompt_sha256 = row.digest(5),
                       .ids_sha256 = row.digest(6),
                       .status = static_cast<SampleStatus>(row.integer(7)),
@@ -117,7 +119,8 @@ StoredSample sample_of(const TaskOfRun& task, const Statement& row) {
                       .choice_logprobs = values_of<double>(row.bytes(14)),
                       .output = row.text(16),
                       .output_ids = values_of<int32_t>(row.bytes(17)),
-                      .output_logprobs = values_of<float>(row.bytes(18))};
+                      .output_logprobs = values_of<float>(row.bytes(18)),
+                      .reused_from = row.optional_integer(21)};
   sample.choice_greedy = unpacked(row.bytes(15), sample.choice_logprobs.size());
   return sample;
 }

@@ -23,12 +23,14 @@ struct StoredScore {
 };
 
 struct StoredSample {
+  int64_t sample_id = 0;
   std::string task;
   int64_t ordinal = 0;  ///< row number of the document in its data file
   std::string doc_key;
   int64_t rep = 0;
   int64_t n_reps = 1;
   std::string target;
+  Sha256Digest doc_sha256{};  ///< results/plan.h
   Sha256Digest prompt_sha256{};
   Sha256Digest ids_sha256{};
   SampleStatus status = SampleStatus::kAnswered;
@@ -44,6 +46,7 @@ struct StoredSample {
   std::string output;
   std::vector<int32_t> output_ids;
   std::vector<float> output_logprobs;
+  std::optional<int64_t> reused_from;  ///< run that computed it; 0: one that is not in this database
   std::vector<StoredScore> scores;
   std::vector<VerdictRecord> verdicts;
 

@@ -1,5 +1,6 @@
 #include "results/schema.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <unistd.h>
 
@@ -31,6 +32,9 @@ int64_t user_version(const Database& database) {
 void require_ours(const Database& database) {
   const int64_t found = database.query_int("PRAGMA application_id");
   if (found == kApplicationId) return;
+  if (found == 0 && is_empty(database)) {
+    bad_input(database.path().string(), "is an empty database; the first `fathom run --db` fills it");
+  }
   bad_input(
       database.path().string(),
       "is an SQLite database of another program (application id {:#x}, expected {:#x}); choose another --db",
@@ -92,7 +96,7 @@ Database::Access reading_access(const fs::path& path, const FileSystemInfo& file
         file_system.name);
   }
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  const bool no_shared_memory = file_system.network || ::access(folder.c_str(), W_OK) != 0;
+  const bool no_shared_memory = file_system.network || ::faccessat(AT_FDCWD, folder.c_str(), W_OK, AT_EACCESS) != 0;
   if (!uses_wal(path) || !no_shared_memory) return Database::Access::kReadOnly;
   const fs::path log = path.string() + "-wal";
   if (fs::exists(log) && !fs::is_empty(log)) {
@@ -111,9 +115,8 @@ void require_readable_version(const Database& database) {
   if (version < kSchemaVersion) {
     bad_input(file,
               "has schema {} of an older fathom (this one reads {}); `fathom db migrate {}` brings it up to "
-              "date and "
-              "keeps a copy, `fathom db snapshot {} OUT` makes an up-to-date copy",
-              version, kSchemaVersion, file, file);
+              "date and keeps a copy of it as it is",
+              version, kSchemaVersion, file);
   }
   if (version > kSchemaVersion && min_reader(database) > kSchemaVersion) {
     bad_input(file, "was written by a newer fathom (schema {}, this one reads up to {}); use that version",
@@ -123,12 +126,17 @@ void require_readable_version(const Database& database) {
 
 }  // namespace
 
-Database open_for_reading(const fs::path& path, FileSystemProbe probe) {
+Database open_for_copying(const fs::path& path, FileSystemProbe probe) {
   if (!fs::exists(path)) {
     bad_input(path.string(), "no such results database; `fathom run ... --db {}` makes one", path.string());
   }
   Database database(path, reading_access(path, probe(path)));
   require_ours(database);
+  return database;
+}
+
+Database open_for_reading(const fs::path& path, FileSystemProbe probe) {
+  Database database = open_for_copying(path, probe);
   require_readable_version(database);
   return database;
 }

@@ -19,6 +19,9 @@ inline constexpr int64_t kSchemaVersion = 2;
 /// that is being written (there a reader could see half of a commit).
 Database open_for_reading(const std::filesystem::path& path, FileSystemProbe probe = &probe_file_system);
 
+/// The same for a program that copies the whole file and looks into no table: every schema version will do.
+Database open_for_copying(const std::filesystem::path& path, FileSystemProbe probe = &probe_file_system);
+
 /// A read-write connection with the schema in place: created if the file is new, migrated if it is older. The
 /// caller holds the writer's lock. Throws Error{kBadInput} for a read-only file, another program's file and a
 /// newer schema.

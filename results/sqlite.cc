@@ -32,10 +32,11 @@ const char* advice(int code) {
   }
 }
 
-[[noreturn]] void fail(sqlite3* connection, const std::filesystem::path& path, std::string_view doing) {
-  const int code = sqlite3_extended_errcode(connection);
+[[noreturn]] void throw_error(sqlite3* connection, const std::filesystem::path& path, std::string_view doing,
+                              std::optional<int> known_code = std::nullopt) {
+  const int code = known_code.value_or(sqlite3_extended_errcode(connection));
   const int system_error = sqlite3_system_errno(connection);
-  std::string reason = sqlite3_errmsg(connection);
+  std::string reason = known_code ? sqlite3_errstr(*known_code) : sqlite3_errmsg(connection);
   if (system_error != 0 && ((code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_IOERR)) {
     reason += fmt::format(" ({})", std::strerror(system_error));
   }
@@ -68,9 +69,12 @@ Database::Database(const std::filesystem::path& path, Access access) : path_(pat
   const int code = sqlite3_open_v2(name.c_str(), &handle_, open_flags(access) | SQLITE_OPEN_NOMUTEX, nullptr);
   if (code != SQLITE_OK) {
     std::unique_ptr<sqlite3, int (*)(sqlite3*)> closer(std::exchange(handle_, nullptr), &sqlite3_close);
-    fail(closer.get(), path, "cannot open the results database");
+    throw_error(closer.get(), path, "cannot open the results database");
   }
   sqlite3_extended_result_codes(handle_, 1);
+  // A file may come from anybody: no SQL may write to the schema's own tables, and damaged pages are errors.
+  sqlite3_db_config(handle_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_exec(handle_, "PRAGMA cell_size_check = ON", nullptr, nullptr, nullptr);
   sqlite3_busy_timeout(handle_, 5000);
 }
 
@@ -89,7 +93,7 @@ Database& Database::operator=(Database&& other) noexcept {
 
 void Database::execute(const std::string& sql) {
   if (sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
-    fail(handle_, path_, "cannot write");
+    throw_error(handle_, path_, "cannot write");
   }
 }
 
@@ -109,6 +113,10 @@ std::string Database::query_text(std::string_view sql) const {
   return statement.text(0);
 }
 
+void Database::fail(std::string_view doing, std::optional<int> code) const {
+  throw_error(handle_, path_, doing, code);
+}
+
 int64_t Database::changes() const {
   return sqlite3_changes64(handle_);
 }
@@ -121,7 +129,7 @@ Statement::Statement(const Database& database, std::string_view sql)
     : connection_(database.handle()), path_(database.path()) {
   const int code =
       sqlite3_prepare_v2(connection_, sql.data(), static_cast<int>(sql.size()), &handle_, nullptr);
-  if (code != SQLITE_OK) fail(connection_, path_, fmt::format("cannot prepare \"{}\"", sql.substr(0, 60)));
+  if (code != SQLITE_OK) throw_error(connection_, path_, fmt::format("cannot prepare \"{}\"", sql.substr(0, 60)));
 }
 
 Statement::~Statement() {
@@ -135,7 +143,7 @@ bool Statement::step() {
   const int code = sqlite3_step(handle_);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
-  fail(connection_, path_, sqlite3_stmt_readonly(handle_) ? "cannot read" : "cannot write");
+  throw_error(connection_, path_, sqlite3_stmt_readonly(handle_) ? "cannot read" : "cannot write");
 }
 
 void Statement::reset() {
@@ -155,13 +163,13 @@ void Statement::bind(int index, std::string_view value) {
   // A null data pointer would bind NULL instead of the empty string.
   const char* data = value.data() == nullptr ? "" : value.data();
   const int code = sqlite3_bind_text64(handle_, index, data, value.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
-  if (code != SQLITE_OK) fail(connection_, path_, "cannot bind a text");
+  if (code != SQLITE_OK) throw_error(connection_, path_, "cannot bind a text");
 }
 
 void Statement::bind(int index, Bytes value) {
   const void* data = value.data() == nullptr ? static_cast<const void*>("") : value.data();
   const int code = sqlite3_bind_blob64(handle_, index, data, value.size(), SQLITE_TRANSIENT);
-  if (code != SQLITE_OK) fail(connection_, path_, "cannot bind bytes");
+  if (code != SQLITE_OK) throw_error(connection_, path_, "cannot bind bytes");
 }
 
 void Statement::bind(int index, std::nullopt_t) {

@@ -16,6 +16,7 @@
 #include "results/reuse.h"
 #include "results/sample_writer.h"
 #include "results/schema.h"
+#include "results/scoring_rows.h"
 #include "results/writer_lock.h"
 
 namespace fathom::results {
@@ -35,31 +36,6 @@ std::string new_uuid() {
   return uuid;
 }
 
-std::string params_json(const ScoringRecord& scoring) {
-  nlohmann::json params = nlohmann::json::object();
-  if (!scoring.pass_k.empty()) params["k"] = scoring.pass_k;
-  return params.dump();
-}
-
-std::vector<int64_t> insert_scorings(Database& database, const TaskRecord& task, int64_t run_task_id) {
-  Statement insert = database.prepare(
-      "INSERT INTO scoring(run_task_id, metric, filter, scorer_version, kind, low, high, params, headline, "
-      "created_us)"
-      " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING scoring_id");
-  std::vector<int64_t> ids;
-  for (const ScoringRecord& scoring : task.scorings) {
-    const bool bounded = scoring.kind != ScoreKind::kReal;
-    const std::optional<int64_t> id = insert.find_integer(
-        run_task_id, scoring.metric, scoring.filter, scoring.scorer_version, score_kind_name(scoring.kind),
-        bounded ? std::optional(scoring.low) : std::nullopt,
-        bounded ? std::optional(scoring.high) : std::nullopt, params_json(scoring), scoring.headline,
-        unix_time_us());
-    FATHOM_CHECK(id);
-    ids.push_back(*id);
-  }
-  return ids;
-}
-
 WrittenTask insert_task(Database& database, const TaskRecord& task, int64_t run_id, size_t position) {
   const int64_t dataset_id = dataset_row(database, task.dataset);
   Statement insert = database.prepare(
@@ -71,7 +47,7 @@ WrittenTask insert_task(Database& database, const TaskRecord& task, int64_t run_
           .name = task.name,
           .n_reps = task.n_reps,
           .doc_ids = doc_rows(database, task.docs, dataset_id),
-          .scoring_ids = insert_scorings(database, task, run_task_id),
+          .scoring_ids = insert_scorings(database, task.scorings, run_task_id),
           .scorings = task.scorings};
 }
 
@@ -96,25 +72,14 @@ void insert_attempt(Database& database, const RunRecord& run, int64_t run_id, in
 }
 
 // The scorings of a stored task in the order of the record; each must be there under its version.
-std::vector<int64_t> find_scorings(Database& database, const TaskRecord& task, int64_t run_task_id,
-                                   int64_t run_id) {
-  Statement find = database.prepare(
-      "SELECT scoring_id FROM scoring WHERE run_task_id = ? AND metric = ? AND filter = ? AND scorer_version "
-      "= ?");
-  std::vector<int64_t> ids;
-  for (const ScoringRecord& scoring : task.scorings) {
-    const std::optional<int64_t> id =
-        find.find_integer(run_task_id, scoring.metric, scoring.filter, scoring.scorer_version);
-    if (!id) {
-      bad_input(database.path().string(),
-                "run {} of {} was not judged by version {} of scorer {} ({}), which this fathom has; bring "
-                "it up to "
-                "date with `fathom rescore {}`, or begin a new run with --fresh",
-                run_id, task.name, scoring.scorer_version, scoring.metric, scoring.filter, run_id);
-    }
-    ids.push_back(*id);
-  }
-  return ids;
+std::vector<int64_t> require_scorings(const Database& database, const TaskRecord& task, int64_t run_task_id,
+                                      int64_t run_id) {
+  const auto ids = find_scorings(database, task.scorings, run_task_id);
+  if (ids) return *ids;
+  bad_input(database.path().string(),
+            "run {} of {} was not judged by version {} of the scorers, which this fathom has; bring it up to date with "
+            "`fathom rescore {} --db {}`, or begin a new run with --fresh",
+            run_id, task.name, task.scorings.front().scorer_version, run_id, database.path().string());
 }
 
 WrittenTask find_task(Database& database, const TaskRecord& task, int64_t run_id, size_t position) {
@@ -126,7 +91,7 @@ WrittenTask find_task(Database& database, const TaskRecord& task, int64_t run_id
           .name = task.name,
           .n_reps = task.n_reps,
           .doc_ids = doc_rows(database, task.docs, dataset_row(database, task.dataset)),
-          .scoring_ids = find_scorings(database, task, *run_task_id, run_id),
+          .scoring_ids = require_scorings(database, task, *run_task_id, run_id),
           .scorings = task.scorings};
 }
 
@@ -200,6 +165,10 @@ Database& Store::database() {
 
 bool Store::needs_hashes(const RunRecord& run) const {
   return run.checkpoint.files.empty() && decide_resume(*database_, run).needs_hashes;
+}
+
+bool Store::knows_plan(const RunRecord& run) const {
+  return database_->prepare("SELECT 1 FROM run WHERE plan_sha256 = ?").find_integer(sha256(canonical_plan(run))).has_value();
 }
 
 StartedRun Store::begin_run(const RunRecord& run, Start start) {

@@ -36,6 +36,8 @@ enum Flag : uint32_t {
   kFlagLength = 1 << 4,         ///< generation was cut by max_new_tokens
   kFlagUnparsed = 1 << 5,       ///< no answer could be extracted
 };
+/// The bits that a scorer sets; the others are known before an answer is.
+inline constexpr uint32_t kScorerFlags = kFlagTie | kFlagEmpty | kFlagLength | kFlagUnparsed;
 std::vector<std::string> flag_names(uint32_t flags);
 
 /// One metric under one filter for one sample.

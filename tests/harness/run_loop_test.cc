@@ -4,10 +4,13 @@
 
 #include <deque>
 #include <functional>
+#include <set>
 
 #include "base/error.h"
 #include "harness/sample_record.h"
 #include "results/samples.h"
+#include "results/schema.h"
+#include "results/throughput.h"
 #include "tests/results/example_run.h"
 #include "tests/temporary_folder.h"
 
@@ -29,10 +32,12 @@ class FunctionEngine : public engine::Engine {
     ++n_answered;
     return completion;
   }
+  engine::EngineLoad load() const override { return load_; }
   int64_t max_tokens() const override { return 64; }
   std::string numerics_json() const override { return "{}"; }
 
   int n_answered = 0;
+  engine::EngineLoad load_;  // set before the run
 
  private:
   Answer answer_;
@@ -110,8 +115,20 @@ class Fixture {
                      .seed = 0,
                      .progress_name = "test",
                      .n_already_stored = 0,
+                     .on_committed = on_committed,
                      .stop = stop},
                     next, counts);
+  }
+
+  // What another process sees now.
+  int64_t n_on_disk() {
+    return results::open_for_reading(folder_ / "results.db").query_int("SELECT count(*) FROM sample");
+  }
+
+  void finish() { store_.finish_run(results::RunStatus::kInterrupted, "test"); }
+
+  std::optional<results::RunThroughput> throughput() {
+    return results::run_throughput(store_.database(), started_.run_id);
   }
 
   std::vector<results::StoredSample> stored() {
@@ -129,6 +146,7 @@ class Fixture {
     return item;
   };
   LoopCounts counts;
+  std::function<void(std::span<const results::SampleRecord>)> on_committed;
 
  private:
   testing::TemporaryFolder folder_;
@@ -152,6 +170,40 @@ TEST(RunLoop, EverySampleIsStoredUnderItsOwnDocumentWhateverTheOrderOfAnswers) {
   }
   EXPECT_EQ(fixture.counts.n_samples, 150);
   EXPECT_EQ(fixture.counts.n_errors, 0);
+}
+
+TEST(RunLoop, SamplesAreAnnouncedOnceEachAndOnlyWhenTheyAreOnDisk) {
+  const tasks::Task task = choice_task();
+  Fixture fixture(open_choice(task, 150));
+  int64_t n_announced = 0;
+  std::set<size_t> docs;
+  fixture.on_committed = [&](std::span<const results::SampleRecord> samples) {
+    EXPECT_LE(samples.size(), 64u);
+    n_announced += static_cast<int64_t>(samples.size());
+    for (const results::SampleRecord& sample : samples) docs.insert(sample.doc);
+    EXPECT_EQ(fixture.n_on_disk(), n_announced);
+  };
+  FunctionEngine engine(choose);
+  fixture.run(engine);
+  EXPECT_EQ(n_announced, 150);
+  EXPECT_EQ(docs.size(), 150u);
+}
+
+TEST(RunLoop, WhatTheRunDidIsRecordedInTicks) {
+  const tasks::Task task = choice_task();
+  Fixture fixture(open_choice(task, 20));
+  FunctionEngine engine(choose);
+  engine.load_.n_running = 1;
+  engine.load_.blocks_total = 7;
+  fixture.run(engine);
+  fixture.finish();
+  const auto throughput = fixture.throughput();
+  ASSERT_TRUE(throughput);
+  EXPECT_EQ(throughput->n_samples, 20);
+  EXPECT_EQ(throughput->first_token.count(), 20);
+  EXPECT_EQ(throughput->max_running, 1);
+  EXPECT_EQ(throughput->blocks_total, 7);
+  EXPECT_GT(throughput->max_rss_bytes, 0);
 }
 
 TEST(RunLoop, ARefusedPromptIsAnErrorWithoutAScoreAndIsNeverSent) {

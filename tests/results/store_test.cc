@@ -259,6 +259,12 @@ TEST_F(StoreTest, ADatabaseOfAnotherProgramIsRefused) {
   EXPECT_THAT(error_of([&] { open_for_reading(path_); }), HasSubstr("database of another program"));
 }
 
+TEST_F(StoreTest, AnEmptyFileIsFilledByAWriterAndExplainedToAReader) {
+  std::ofstream(path_).close();
+  EXPECT_THAT(error_of([&] { open_for_reading(path_); }), HasSubstr("is an empty database"));
+  EXPECT_EQ(store_whole_run(example_run()), 1);
+}
+
 TEST_F(StoreTest, AFileThatIsNoDatabaseIsRefused) {
   std::ofstream(path_) << std::string(10000, 'x');
   EXPECT_THAT(error_of([&] { open(); }), HasSubstr("not a fathom results database"));

@@ -46,6 +46,7 @@ Asking stored_asking(const RescorePlan& plan, const results::RunInfo& run, const
   const nlohmann::json parameters = nlohmann::json::parse(run.plan_json).at("parameters");
   Asking asking{.tasks = {task.name}, .data_dir = plan.data_dir, .haystack_dir = plan.haystack_dir, .limit = {}, .prompt = {}};
   asking.prompt.form = form_from_name(parameters.at("form").get<std::string>());
+  if (task.max_num_fewshot > 0) asking.prompt.num_fewshot = 0;  // examples shape prompts, and prompts are not needed
   if (task.kind == tasks::TaskKind::kNeedle) {
     asking.prompt.needle_lengths = parameters.at("needle_lengths").get<std::vector<int64_t>>();
     asking.prompt.needle_depths = parameters.at("needle_depths").get<std::vector<double>>();

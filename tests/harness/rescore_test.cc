@@ -2,13 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
 #include "base/file.h"
 #include "harness/cli.h"
 #include "results/aggregate.h"
 #include "results/check.h"
-#include "results/samples.h"
 #include "results/schema.h"
 #include "tests/e2e/small_run.h"
 #include "tests/results/stored_runs.h"
@@ -127,36 +124,6 @@ TEST_F(RescoreTest, UnknownRunsAndFilesAreErrors) {
   EXPECT_FALSE(std::filesystem::exists(db_)) << "a misspelt name makes no database";
   ASSERT_EQ(run("mmlu_abstract_algebra"), 0) << err_;
   EXPECT_EQ(command({"rescore", "7", "--db", db_}), 3);
-}
-
-TEST_F(RescoreTest, ProgramsRunAgainAndTheirEarlierVerdictsStay) {
-  const nlohmann::json problem = {{"task_id", "HumanEval/0"},
-                                  {"prompt", "def one():\n"},
-                                  {"canonical_solution", "    return 1\n"},
-                                  {"test", "def check(candidate):\n    assert candidate() == 1\n"},
-                                  {"entry_point", "one"}};
-  std::filesystem::create_directories(folder_ / "data/humaneval");
-  write_file_atomically(folder_ / "data/humaneval/HumanEval.jsonl.gz", problem.dump() + "\n");
-  // Nothing here needs confining: the answers are noise, and the one that is run again is written below.
-  const std::vector<std::string> unconfined = {"--sandbox", "none", "--i-know-this-is-unsafe"};
-  std::vector<std::string> options = {"--max-new-tokens", "4", "--repeats", "1"};
-  options.insert(options.end(), unconfined.begin(), unconfined.end());
-  std::vector<std::string> args = testing::small_run_args(folder_.path(), "results.db", options);
-  args[1] = "humaneval";
-  std::erase(args, "--num-fewshot");
-  std::erase(args, "0");
-  ASSERT_EQ(command(args), 0) << err_;
-  EXPECT_EQ(value_of("pass@1"), 0.0);
-  results::tamper(db_, "UPDATE scoring SET scorer_version = '0'; UPDATE sample_io SET output = '    return 1' || char(10)");
-  ASSERT_EQ(rescore(unconfined), 0) << err_;
-  EXPECT_EQ(value_of("pass@1"), 1.0);
-  const results::Database database = results::open_for_reading(db_);
-  std::vector<results::StoredSample> samples;
-  results::for_each_sample(database, 1, "", [&](const results::StoredSample& s) { samples.push_back(s); });
-  ASSERT_EQ(samples.size(), 1u);
-  ASSERT_EQ(samples[0].verdicts.size(), 2u);
-  EXPECT_NE(samples[0].verdicts[0].verdict, "pass");
-  EXPECT_EQ(samples[0].verdicts[1].verdict, "pass");
 }
 
 }  // namespace

@@ -9,6 +9,8 @@
 #include "results/check.h"
 #include "results/schema.h"
 #include "results/snapshot.h"
+#include "results/store.h"
+#include "results/writer_lock.h"
 
 namespace fathom::results {
 namespace {
@@ -290,11 +292,15 @@ std::vector<MergedRun> merge_runs(Database& into, const fs::path& from, const st
                                   FileSystemProbe probe) {
   std::error_code ignored;
   if (fs::equivalent(into.path(), from, ignored)) bad_input(from.string(), "a database cannot be merged into itself");
+  const bool is_written = WriterLock::is_held(from);
   const PrivateFolder folder(into.path());
   const fs::path copy_path = folder / "copy.db";
   snapshot(from, copy_path, Existing::kKeep, probe);
   require_plain_tables(Database(copy_path, Database::Access::kReadOnly), from);
-  open_for_writing(copy_path, app_version, probe);  // brings an older schema up to date, refuses a newer one
+  {
+    Database copy = open_for_writing(copy_path, app_version, probe);  // migrates an older schema, refuses a newer one
+    if (!is_written) end_killed_runs(copy);
+  }
   {
     const Database copy = open_for_reading(copy_path, probe);
     require_our_columns(into, copy, from);

@@ -23,7 +23,7 @@ struct MergedRun {
     kAdded,
     kContinued,  ///< it was here with fewer answers; its number stays the same
     kPresent,    ///< it was here with as many answers or more; nothing changed
-    kRunning,    ///< left out: a process is still at work on it
+    kRunning,    ///< left out: a process is still at work on it (one whose process was killed is taken)
   } what = What::kAdded;
 };
 

@@ -140,6 +140,10 @@ struct Store::ActiveRun {
   std::vector<PerfTick> ticks;  // not stored yet
 };
 
+void end_killed_runs(Database& database) {
+  database.execute("UPDATE run SET status = 'interrupted', why = 'its process was killed' WHERE status = 'running'");
+}
+
 Store::Store(std::unique_ptr<WriterLock> lock, Database database)
     : lock_(std::move(lock)), database_(std::make_unique<Database>(std::move(database))) {}
 Store::~Store() = default;
@@ -149,8 +153,7 @@ Store Store::open_for_writing(const std::filesystem::path& path, const std::stri
                               FileSystemProbe probe) {
   auto lock = std::make_unique<WriterLock>(path);
   Store store(std::move(lock), results::open_for_writing(path, app_version, probe));
-  store.database_->execute(
-      "UPDATE run SET status = 'interrupted', why = 'its process was killed' WHERE status = 'running'");
+  end_killed_runs(*store.database_);
   return store;
 }
 

@@ -25,6 +25,9 @@ struct SamplePlace {
   int64_t rep = 0;
 };
 
+/// Marks runs as interrupted that are still marked as running, when nobody can be writing to them.
+void end_killed_runs(Database& database);
+
 /// What a plan may take from the store.
 enum class Start {
   kResume,  ///< continue an unfinished run of the plan, show a finished one, reuse equal samples of other

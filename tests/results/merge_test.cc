@@ -147,6 +147,17 @@ TEST_F(MergeTest, ARunAtWorkIsLeftOut) {
   EXPECT_EQ(list_runs(open_for_reading(into_)).size(), 1u);
 }
 
+TEST_F(MergeTest, ARunWhoseProcessWasKilledIsTakenAsInterrupted) {
+  store_complete(into_, another_run());
+  {
+    Store writer = Store::open_for_writing(from_, "test");
+    writer.begin_run(example_run());
+    writer.commit_samples(std::vector{example_sample(example_run(), 0, 0)});
+  }  // the process ends without a word
+  EXPECT_THAT(what(merge(from_)), ElementsAre(What::kAdded));
+  EXPECT_EQ(run_info(open_for_reading(into_), 2).status, RunStatus::kInterrupted);
+}
+
 TEST_F(MergeTest, ReusedSamplesNameTheirRunByItsNumberHere) {
   store_complete(into_, another_run());
   RunRecord small = example_run();

@@ -71,7 +71,7 @@ struct Timing {
   double first_token_s = 0.0;  ///< submit to first generated token, or to the end of a score request
   double total_s = 0.0;
   int64_t prompt_tokens = 0;
-  int64_t cached_tokens = 0;  ///< prompt tokens whose state was reused
+  int64_t cached_tokens = 0;            ///< prompt tokens whose state was reused
   std::vector<int64_t> inter_token_us;  ///< time between each generated token and the one before
 };
 
@@ -83,11 +83,12 @@ struct Completion {
 
 /// What an engine has done since it was made, and what it holds, as of its last forward pass.
 struct EngineLoad {
-  int64_t prefill_tokens = 0;  ///< tokens of prompts, contexts and continuations computed; cache hits excluded
-  int64_t decode_tokens = 0;   ///< tokens generated
-  int64_t n_running = 0;       ///< requests being computed
-  int64_t n_waiting = 0;       ///< requests submitted and not begun
-  std::optional<int64_t> blocks_used;   ///< of the latent cache
+  int64_t prefill_tokens =
+      0;                      ///< tokens of prompts, contexts and continuations computed; cache hits excluded
+  int64_t decode_tokens = 0;  ///< tokens generated
+  int64_t n_running = 0;      ///< requests being computed
+  int64_t n_waiting = 0;      ///< requests submitted and not begun
+  std::optional<int64_t> blocks_used;  ///< of the latent cache
   std::optional<int64_t> blocks_total;
   std::optional<int64_t> device_bytes;  ///< memory held on an accelerator; absent without one
 };

@@ -35,7 +35,8 @@ using results::RejudgedTask;
 using results::StoredSample;
 
 tasks::PromptForm form_from_name(const std::string& name) {
-  for (const auto form : {tasks::PromptForm::kText, tasks::PromptForm::kChat, tasks::PromptForm::kChatMultiturn}) {
+  for (const auto form :
+       {tasks::PromptForm::kText, tasks::PromptForm::kChat, tasks::PromptForm::kChatMultiturn}) {
     if (tasks::prompt_form_name(form) == name) return form;
   }
   bad_input({}, "the run was asked in the form \"{}\", which this fathom does not know", name);
@@ -44,9 +45,14 @@ tasks::PromptForm form_from_name(const std::string& name) {
 // What of the stored plan decides which documents a task has.
 Asking stored_asking(const RescorePlan& plan, const results::RunInfo& run, const tasks::Task& task) {
   const nlohmann::json parameters = nlohmann::json::parse(run.plan_json).at("parameters");
-  Asking asking{.tasks = {task.name}, .data_dir = plan.data_dir, .haystack_dir = plan.haystack_dir, .limit = {}, .prompt = {}};
+  Asking asking{.tasks = {task.name},
+                .data_dir = plan.data_dir,
+                .haystack_dir = plan.haystack_dir,
+                .limit = {},
+                .prompt = {}};
   asking.prompt.form = form_from_name(parameters.at("form").get<std::string>());
-  if (task.max_num_fewshot > 0) asking.prompt.num_fewshot = 0;  // examples shape prompts, and prompts are not needed
+  if (task.max_num_fewshot > 0)
+    asking.prompt.num_fewshot = 0;  // examples shape prompts, and prompts are not needed
   if (task.kind == tasks::TaskKind::kNeedle) {
     asking.prompt.needle_lengths = parameters.at("needle_lengths").get<std::vector<int64_t>>();
     asking.prompt.needle_depths = parameters.at("needle_depths").get<std::vector<double>>();
@@ -73,7 +79,8 @@ class DocumentsByRow {
     const auto found = by_row_.find(stored.ordinal);
     if (found == by_row_.end() || results::doc_sha256(doc_record(*found->second)) != stored.doc_sha256) {
       bad_input(task_.name,
-                "row {} of this data set is not the one that was asked; give the run's own data with --data. Nothing was "
+                "row {} of this data set is not the one that was asked; give the run's own data with --data. "
+                "Nothing was "
                 "stored",
                 stored.ordinal);
     }
@@ -110,11 +117,12 @@ class Rescorer {
   template <typename Visit>
   void for_each_answer(const OpenTask& open, const Visit& visit) {
     const DocumentsByRow documents(*open.task, open.documents);
-    results::for_each_sample(store_.database(), run_.run_id, open.task->name, [&](const StoredSample& stored) {
-      if (stored.task == open.task->name && stored.status == results::SampleStatus::kAnswered) {
-        visit(stored, documents.find(stored));
-      }
-    });
+    results::for_each_sample(
+        store_.database(), run_.run_id, open.task->name, [&](const StoredSample& stored) {
+          if (stored.task == open.task->name && stored.status == results::SampleStatus::kAnswered) {
+            visit(stored, documents.find(stored));
+          }
+        });
   }
 
   std::vector<RejudgedSample> judge_answers(const OpenTask& open) {
@@ -150,8 +158,8 @@ class Rescorer {
     return all;
   }
 
-  static RejudgedSample judged(const tasks::Task& task, const tasks::Sample& sample, int64_t sample_id, uint32_t flags,
-                               const scorers::Response& response) {
+  static RejudgedSample judged(const tasks::Task& task, const tasks::Sample& sample, int64_t sample_id,
+                               uint32_t flags, const scorers::Response& response) {
     const scorers::SampleScore score = scorers::score_sample(task, sample, response);
     return {.sample_id = sample_id,
             .flags = (flags & ~scorers::kScorerFlags) | score.flags,
@@ -217,21 +225,23 @@ int rescore(const RescorePlan& plan) {
   const int64_t run_id = results::find_run(store.database(), plan.run);
   const std::vector<RejudgedTask> judged = Rescorer(plan, store, run_id).judge();
   if (judged.empty()) {
-    fmt::print(stderr, "run {}: version {} of the scorers has judged every task already; nothing was done\n", run_id,
-               scorers::kScorerVersion);
+    fmt::print(stderr, "run {}: version {} of the scorers has judged every task already; nothing was done\n",
+               run_id, scorers::kScorerVersion);
   } else {
     const auto before = values_of(store.database(), run_id);
     results::store_rejudged(store.database(), run_id, judged);
     int64_t n_samples = 0;
     for (const RejudgedTask& task : judged) n_samples += static_cast<int64_t>(task.samples.size());
-    fmt::print(stderr, "run {}: {} answers of {} task(s) judged by version {} of the scorers; the old scores are kept\n",
-               run_id, n_samples, judged.size(), scorers::kScorerVersion);
+    fmt::print(
+        stderr,
+        "run {}: {} answers of {} task(s) judged by version {} of the scorers; the old scores are kept\n",
+        run_id, n_samples, judged.size(), scorers::kScorerVersion);
     for (const auto& [key, value] : values_of(store.database(), run_id)) {
       const auto old = before.find(key);
       if (old == before.end() || old->second == value) continue;
       const auto& [scope, name, filter, estimator] = key;
-      fmt::print(stderr, "  {} {} ({}, {}): {} before, {} now\n", scope, name, filter, estimator, value_text(old->second),
-                 value_text(value));
+      fmt::print(stderr, "  {} {} ({}, {}): {} before, {} now\n", scope, name, filter, estimator,
+                 value_text(old->second), value_text(value));
     }
   }
   fmt::print("{}", run_report(store.database(), run_id));

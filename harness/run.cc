@@ -89,7 +89,8 @@ std::filesystem::path hash_cache() {
   return folder.empty() ? folder : folder / "file-hashes";
 }
 
-// Waits for the hashes of the weights. A signal ends the wait: with hundreds of gigabytes it can be a long one.
+// Waits for the hashes of the weights. A signal ends the wait: with hundreds of gigabytes it can be a long
+// one.
 bool wait_for_hashes(const results::FileHasher& hasher, const std::atomic<int>& stop) {
   constexpr int64_t kMebibyte = 1 << 20;
   Progress progress("hashing the weights", "MiB", hasher.bytes_total() / kMebibyte);
@@ -103,7 +104,8 @@ bool wait_for_hashes(const results::FileHasher& hasher, const std::atomic<int>& 
 // Writes a line for each sample that was committed.
 class CommittedLog {
  public:
-  CommittedLog(const std::filesystem::path& path, std::span<const OpenTask> tasks) : writer_(path), tasks_(tasks) {}
+  CommittedLog(const std::filesystem::path& path, std::span<const OpenTask> tasks)
+      : writer_(path), tasks_(tasks) {}
 
   void write(std::span<const results::SampleRecord> samples) {
     for (const results::SampleRecord& sample : samples) {
@@ -120,8 +122,8 @@ class CommittedLog {
   std::span<const OpenTask> tasks_;
 };
 
-// The run did not get to its end; what is stored says why. A database that cannot even take that (a full disk) has its
-// own error thrown already, and the next writer marks the run.
+// The run did not get to its end; what is stored says why. A database that cannot even take that (a full
+// disk) has its own error thrown already, and the next writer marks the run.
 void store_failure(results::Store& store, const std::string& why) {
   try {
     store.finish_run(results::RunStatus::kFailed, why);
@@ -158,7 +160,8 @@ int compute(const RunPlan& plan, std::span<const OpenTask> open, const LoadedEng
              },
          .stop = &interrupt.signal()},
         [&feed] { return feed.next(); }, counts);
-    if (end == LoopEnd::kFinished && !wait_for_hashes(hasher, interrupt.signal())) end = LoopEnd::kInterrupted;
+    if (end == LoopEnd::kFinished && !wait_for_hashes(hasher, interrupt.signal()))
+      end = LoopEnd::kInterrupted;
     if (end == LoopEnd::kFinished) store.set_checkpoint_files(hasher.finish());
   } catch (const std::exception& error) {
     store_failure(store, error.what());
@@ -204,7 +207,8 @@ int run_in(const RunPlan& plan, const std::filesystem::path& db) {
                                                .n_threads = model.engine->n_threads()});
   results::FileHasher hasher(model.checkpoint->model_dir(), record.checkpoint.weights,
                              {.n_threads = 1, .cache = hash_cache(), .rehash = plan.rehash});
-  // A stored run of this plan may have had these weights, or others that look the same: only their content tells.
+  // A stored run of this plan may have had these weights, or others that look the same: only their content
+  // tells.
   const bool unsure = !plan.fresh && (plan.rehash ? store.knows_plan(record) : store.needs_hashes(record));
   if (unsure) record.checkpoint.files = hasher.finish();
   const results::StartedRun started =
@@ -215,8 +219,9 @@ int run_in(const RunPlan& plan, const std::filesystem::path& db) {
     return report(plan, store, started.run_id);
   }
   if (!started.stored.empty()) {
-    fmt::print(stderr, "run {}: {} samples are in the store already{}\n", started.run_id, started.stored.size(),
-               started.n_reused == 0 ? "" : fmt::format(", {} of them computed by other runs", started.n_reused));
+    fmt::print(
+        stderr, "run {}: {} samples are in the store already{}\n", started.run_id, started.stored.size(),
+        started.n_reused == 0 ? "" : fmt::format(", {} of them computed by other runs", started.n_reused));
   }
   if (code) {
     const CodePolicy policy = code->policy();

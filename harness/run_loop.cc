@@ -17,7 +17,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kEngineWindow = 256;  // requests in the engine: enough to order, share and batch their work
-constexpr size_t kHeadlineScore = 0;  // make_run_record's order
+constexpr size_t kHeadlineScore = 0;   // make_run_record's order
 constexpr size_t kBatchSamples = 64;
 constexpr std::chrono::milliseconds kBatchAge{1000};
 

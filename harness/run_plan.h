@@ -29,7 +29,7 @@ struct RunPlan {
   std::filesystem::path db;
   std::filesystem::path db_local;   ///< --db-local: work on a copy in this folder; empty: on db itself
   std::filesystem::path committed;  ///< --committed: a line for each sample that is on disk; empty: none
-  std::filesystem::path output;  ///< --output: a JSON report; empty: none
+  std::filesystem::path output;     ///< --output: a JSON report; empty: none
   std::string name;
   std::vector<std::string> tags;
   std::vector<std::string> command_line;
@@ -41,9 +41,9 @@ struct RunPlan {
   bool skip_unavailable = false;  ///< leave code tasks out when the sandbox refuses
 };
 
-/// What can change a sample's result beside weights, tasks, BOS and numerics, as canonical JSON: compared on resume.
-/// How many documents, repeats and few-shot examples is part of each task's record, so that a larger run can reuse
-/// the samples of a smaller one.
+/// What can change a sample's result beside weights, tasks, BOS and numerics, as canonical JSON: compared on
+/// resume. How many documents, repeats and few-shot examples is part of each task's record, so that a larger
+/// run can reuse the samples of a smaller one.
 std::string parameters_json(const RunPlan& plan);
 
 }  // namespace fathom::harness

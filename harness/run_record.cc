@@ -110,8 +110,7 @@ results::DocRecord doc_record(const tasks::Sample& sample) {
 
 std::vector<results::ScoringRecord> scoring_records(const OpenTask& open) {
   std::vector<results::ScoringRecord> scorings;
-  for (const tasks::Metric& metric : open.task->metrics)
-    scorings.push_back(scoring_record(open, metric));
+  for (const tasks::Metric& metric : open.task->metrics) scorings.push_back(scoring_record(open, metric));
   FATHOM_CHECK(!scorings.empty(), "{} has no metric", open.task->name);
   scorings.front().headline = true;
   return scorings;

@@ -103,7 +103,9 @@ int64_t n_reused(const std::vector<results::TaskRates>& all) {
 
 std::string reuse_note(const std::vector<results::TaskRates>& all) {
   const int64_t n = n_reused(all);
-  return n == 0 ? "" : fmt::format("reused: {} of these samples were computed by other runs of the same model\n", n);
+  return n == 0
+             ? ""
+             : fmt::format("reused: {} of these samples were computed by other runs of the same model\n", n);
 }
 
 std::string heading(const RunInfo& info, int64_t n_unscored) {

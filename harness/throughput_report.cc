@@ -16,7 +16,8 @@ using results::RunThroughput;
 
 // "12.3 ms" or "4.56 s".
 std::string latency(double microseconds) {
-  return microseconds < 1e6 ? fmt::format("{:.1f} ms", microseconds / 1e3) : fmt::format("{:.2f} s", microseconds / 1e6);
+  return microseconds < 1e6 ? fmt::format("{:.1f} ms", microseconds / 1e3)
+                            : fmt::format("{:.2f} s", microseconds / 1e6);
 }
 
 std::string latencies(const char* what, const LatencyHistogram& histogram) {
@@ -33,7 +34,8 @@ std::string memory_line(const RunThroughput& t) {
   std::string text = "memory: " + mebibytes(t.max_rss_bytes);
   if (t.max_device_bytes) text += fmt::format(", device {}", mebibytes(*t.max_device_bytes));
   if (t.blocks_total) {
-    text += fmt::format("; latent cache: {} of {} blocks used at most", t.max_blocks_used.value_or(0), *t.blocks_total);
+    text += fmt::format("; latent cache: {} of {} blocks used at most", t.max_blocks_used.value_or(0),
+                        *t.blocks_total);
   }
   return text + "\n";
 }
@@ -56,8 +58,9 @@ json or_null(const std::optional<T>& value) {
 std::string throughput_text(const results::Database& database, int64_t run_id) {
   const std::optional<RunThroughput> t = results::run_throughput(database, run_id);
   if (!t) return {};
-  std::string text = fmt::format("throughput: {} samples in {}: {:.4g} samples/s, {:.0f} prompt tokens/s computed",
-                                 t->n_samples, format_duration(t->wall_s), t->samples_per_s(), t->prefill_tokens_per_s());
+  std::string text =
+      fmt::format("throughput: {} samples in {}: {:.4g} samples/s, {:.0f} prompt tokens/s computed",
+                  t->n_samples, format_duration(t->wall_s), t->samples_per_s(), t->prefill_tokens_per_s());
   if (t->cached_tokens > 0) text += fmt::format(" ({} from the prefix cache)", t->cached_tokens);
   if (t->decode_tokens > 0) text += fmt::format(", {:.0f} generated tokens/s", t->decode_tokens_per_s());
   if (const auto cost = t->core_s_per_sample()) text += fmt::format(", {:.3g} core-seconds a sample", *cost);

@@ -61,6 +61,8 @@ class Checker {
     report_.n_samples = database_.query_int("SELECT count(*) FROM sample");
     check_hashes("text", "SELECT text_id, sha256, content FROM text");
     check_hashes("task", "SELECT task_id, spec_sha256, spec FROM task");
+    check_hashes("policy",
+                 "SELECT substr(lower(hex(policy_sha256)), 1, 12), policy_sha256, content FROM policy");
     check_hashes("run", "SELECT run_id, plan_sha256, plan FROM run");
     check_none("prompt {}: its text has another hash",
                "SELECT prompt_id FROM prompt p JOIN text t USING(text_id) WHERE t.sha256 <> p.text_sha256");
@@ -74,7 +76,8 @@ class Checker {
   void check_hashes(const char* table, const char* sql) {
     Statement rows = database_.prepare(sql);
     while (rows.step()) {
-      if (rows.digest(1) != sha256(rows.text(2))) add(fmt::format("{} {}: its content has another hash", table, rows.text(0)));
+      if (rows.digest(1) != sha256(rows.text(2)))
+        add(fmt::format("{} {}: its content has another hash", table, rows.text(0)));
     }
   }
 
@@ -86,7 +89,8 @@ class Checker {
 
   void check_manifests() {
     Statement checkpoints = database_.prepare("SELECT checkpoint_id, manifest_sha256 FROM checkpoint");
-    Statement files = database_.prepare("SELECT path, size_bytes, sha256 FROM checkpoint_file WHERE checkpoint_id = ?");
+    Statement files =
+        database_.prepare("SELECT path, size_bytes, sha256 FROM checkpoint_file WHERE checkpoint_id = ?");
     while (checkpoints.step()) {
       std::vector<FileIdentity> all;
       files.query(checkpoints.integer(0));
@@ -98,19 +102,22 @@ class Checker {
   }
 
   void check_samples() {
-    check_none("sample {}: its document is not of the task's data set",
-               "SELECT s.sample_id FROM sample s JOIN run_task rt USING(run_task_id) JOIN task t USING(task_id)"
-               " JOIN doc d USING(doc_id) WHERE d.dataset_id <> t.dataset_id");
+    check_none(
+        "sample {}: its document is not of the task's data set",
+        "SELECT s.sample_id FROM sample s JOIN run_task rt USING(run_task_id) JOIN task t USING(task_id)"
+        " JOIN doc d USING(doc_id) WHERE d.dataset_id <> t.dataset_id");
     check_none("sample {}: a repeat that was not planned",
                "SELECT s.sample_id FROM sample s JOIN run_task rt USING(run_task_id)"
                " WHERE s.rep < 0 OR s.rep >= rt.n_reps");
-    check_none("sample {}: its columns of text are missing",
-               "SELECT s.sample_id FROM sample s LEFT JOIN sample_io i USING(sample_id) WHERE i.sample_id IS NULL");
+    check_none(
+        "sample {}: its columns of text are missing",
+        "SELECT s.sample_id FROM sample s LEFT JOIN sample_io i USING(sample_id) WHERE i.sample_id IS NULL");
     check_none("sample {}: a score has a value exactly when it is no error",
                "SELECT sample_id FROM score WHERE (value IS NULL) <> (outcome = 2)");
-    check_none("sample {}: a score of another task's scorer",
-               "SELECT s.sample_id FROM score c JOIN sample s USING(sample_id) JOIN scoring g USING(scoring_id)"
-               " WHERE g.run_task_id <> s.run_task_id");
+    check_none(
+        "sample {}: a score of another task's scorer",
+        "SELECT s.sample_id FROM score c JOIN sample s USING(sample_id) JOIN scoring g USING(scoring_id)"
+        " WHERE g.run_task_id <> s.run_task_id");
     check_none("sample {}: an answer without a score of the newest version of a scorer",
                "SELECT s.sample_id FROM sample s JOIN scoring g USING(run_task_id)"
                " LEFT JOIN score c ON c.scoring_id = g.scoring_id AND c.sample_id = s.sample_id"
@@ -123,7 +130,8 @@ class Checker {
     Statement tasks = database_.prepare(
         "SELECT t.name, rt.n_docs * rt.n_reps, rt.n_stored, rt.n_errors,"
         "  (SELECT count(*) FROM sample s WHERE s.run_task_id = rt.run_task_id),"
-        "  (SELECT count(*) FROM sample s WHERE s.run_task_id = rt.run_task_id AND s.status <> 0), rt.run_task_id,"
+        "  (SELECT count(*) FROM sample s WHERE s.run_task_id = rt.run_task_id AND s.status <> 0), "
+        "rt.run_task_id,"
         "  rt.position, r.status = 'complete', r.plan FROM run_task rt JOIN run r USING(run_id)"
         " JOIN task t USING(task_id) WHERE rt.run_id = ? ORDER BY rt.position");
     tasks.query(run_id);
@@ -132,8 +140,8 @@ class Checker {
       const int64_t n_planned = tasks.integer(1);
       const int64_t n_samples = tasks.integer(4);
       if (tasks.integer(2) != n_samples || tasks.integer(3) != tasks.integer(5)) {
-        add(fmt::format("{}: its counters say {} samples and {} errors, it has {} and {}", where, tasks.integer(2),
-                        tasks.integer(3), n_samples, tasks.integer(5)));
+        add(fmt::format("{}: its counters say {} samples and {} errors, it has {} and {}", where,
+                        tasks.integer(2), tasks.integer(3), n_samples, tasks.integer(5)));
       }
       if (tasks.integer(8) == 0) continue;
       if (n_samples != n_planned) {
@@ -146,7 +154,8 @@ class Checker {
   }
 
   // The documents answered are those that the plan names by hash.
-  void check_documents(const std::string& where, int64_t run_task_id, int64_t position, const std::string& plan_text) {
+  void check_documents(const std::string& where, int64_t run_task_id, int64_t position,
+                       const std::string& plan_text) {
     const nlohmann::json plan = nlohmann::json::parse(plan_text, nullptr, false);
     const nlohmann::json::json_pointer place(fmt::format("/tasks/{}/docs", position));
     if (plan.is_discarded() || !plan.contains(place) || !plan.at(place).is_string()) {
@@ -165,14 +174,16 @@ class Checker {
   }
 
   void check_end(int64_t run_id) {
-    Statement end = database_.prepare("SELECT status = 'complete', checkpoint_id IS NULL FROM run WHERE run_id = ?");
+    Statement end =
+        database_.prepare("SELECT status = 'complete', checkpoint_id IS NULL FROM run WHERE run_id = ?");
     FATHOM_CHECK(end.query(run_id).step());
     if (end.integer(0) == 0) return;
     if (end.integer(1) != 0) add(fmt::format("run {}: complete, but its weights have no hash", run_id));
     const std::vector<MetricRecord> stored = load_metrics(database_, run_id);
     const std::vector<MetricRecord> computed = compute_metrics(database_, run_id);
     if (stored.empty() != computed.empty()) {
-      add(fmt::format("run {}: {} metrics stored, its scores give {}", run_id, stored.size(), computed.size()));
+      add(fmt::format("run {}: {} metrics stored, its scores give {}", run_id, stored.size(),
+                      computed.size()));
     }
     // Another version of fathom may have stored fewer or more of them.
     for (const MetricRecord& one : stored) {
@@ -186,9 +197,9 @@ class Checker {
     const bool same_value = stored.value.has_value() == computed.value.has_value() &&
                             std::abs(stored.value.value_or(0.0) - computed.value.value_or(0.0)) <= kSameValue;
     if (same_value && stored.n == computed.n && stored.n_missing == computed.n_missing) return;
-    add(fmt::format("run {}, {} {}: the stored value {} over {} is not what the scores give, {} over {}", run_id,
-                    stored.scope, stored.name, stored.value.value_or(NAN), stored.n, computed.value.value_or(NAN),
-                    computed.n));
+    add(fmt::format("run {}, {} {}: the stored value {} over {} is not what the scores give, {} over {}",
+                    run_id, stored.scope, stored.name, stored.value.value_or(NAN), stored.n,
+                    computed.value.value_or(NAN), computed.n));
   }
 
   const Database& database_;

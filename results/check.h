@@ -16,7 +16,8 @@ namespace fathom::results {
 struct CheckReport {
   int64_t n_runs = 0;
   int64_t n_samples = 0;
-  std::vector<std::string> problems;  ///< each names the table or run; at most kMostProblems, then one that counts
+  std::vector<std::string>
+      problems;  ///< each names the table or run; at most kMostProblems, then one that counts
 };
 
 inline constexpr size_t kMostProblems = 50;

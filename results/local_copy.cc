@@ -25,7 +25,8 @@ void require_local_folder(const fs::path& folder, FileSystemProbe probe) {
   if (!fs::is_directory(folder)) bad_input(folder.string(), "--db-local needs a folder that exists");
   const FileSystemInfo info = probe(folder / ".");
   if (info.network) {
-    bad_input(folder.string(), "--db-local needs a folder on a local disk; this one is on a network file system ({})",
+    bad_input(folder.string(),
+              "--db-local needs a folder on a local disk; this one is on a network file system ({})",
               info.name);
   }
 }
@@ -37,13 +38,15 @@ void remove_database(const fs::path& path) {
 // All content into the file itself: what is copied says how it was written last.
 void end_log(Database& database) {
   if (database.query_text("PRAGMA journal_mode = DELETE") != "delete") {
-    bad_input(database.path().string(), "another program has it open and it cannot be copied back; close that program");
+    bad_input(database.path().string(),
+              "another program has it open and it cannot be copied back; close that program");
   }
 }
 
 }  // namespace
 
-LocalCopy::LocalCopy(fs::path database, const fs::path& folder, std::string app_version, FileSystemProbe probe)
+LocalCopy::LocalCopy(fs::path database, const fs::path& folder, std::string app_version,
+                     FileSystemProbe probe)
     : database_(std::move(database)),
       local_(folder / local_name(database_)),
       app_version_(std::move(app_version)),
@@ -55,7 +58,9 @@ LocalCopy::LocalCopy(fs::path database, const fs::path& folder, std::string app_
   // Work begins only when left_over is gone again: while it exists, the copy beside it holds nothing new.
   const fs::path left_over = local_.string() + ".left";
   if (fs::exists(local_) && !fs::exists(left_over)) {
-    { Store::open_for_writing(local_, app_version_, probe_); }  // brings in its log, ends the runs of the killed
+    {
+      Store::open_for_writing(local_, app_version_, probe_);
+    }  // brings in its log, ends the runs of the killed
     snapshot(local_, left_over, Existing::kReplace, probe_);
   }
   remove_database(local_);

@@ -1,7 +1,7 @@
 // A database that is worked on in a local folder and copied back: `fathom run --db-local`.
 //
-// The lock of the database itself is held all the while, so nobody else writes to it. A process that is killed leaves
-// its work in the folder; the next one takes it up from there.
+// The lock of the database itself is held all the while, so nobody else writes to it. A process that is
+// killed leaves its work in the folder; the next one takes it up from there.
 #pragma once
 
 #include <filesystem>
@@ -16,8 +16,9 @@ class WriterLock;
 
 class LocalCopy {
  public:
-  /// Copies `database` (which need not exist yet) into `folder` and takes in what a killed process left there. Throws
-  /// Error{kBadInput}: a second writer, a folder that is missing or itself on a network file system, no space.
+  /// Copies `database` (which need not exist yet) into `folder` and takes in what a killed process left
+  /// there. Throws Error{kBadInput}: a second writer, a folder that is missing or itself on a network file
+  /// system, no space.
   LocalCopy(std::filesystem::path database, const std::filesystem::path& folder, std::string app_version,
             FileSystemProbe probe = &probe_file_system);
   /// Without copy_back() the work stays in the folder.
@@ -28,7 +29,8 @@ class LocalCopy {
   /// The copy, to be opened with Store::open_for_writing.
   const std::filesystem::path& path() const { return local_; }
 
-  /// Replaces the database's content by the copy's in one transaction and removes the copy, which nobody may have open.
+  /// Replaces the database's content by the copy's in one transaction and removes the copy, which nobody may
+  /// have open.
   void copy_back();
 
  private:

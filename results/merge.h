@@ -1,8 +1,8 @@
 // Taking the runs of another database into this one.
 //
-// A run is the same run wherever its UUID is, and everything it shares with others (checkpoints, documents, prompts)
-// is found by its hash, so merging twice changes nothing. The other file is not trusted: it is copied first, and the
-// copy must pass check_database.
+// A run is the same run wherever its UUID is, and everything it shares with others (checkpoints, documents,
+// prompts) is found by its hash, so merging twice changes nothing. The other file is not trusted: it is
+// copied first, and the copy must pass check_database.
 #pragma once
 
 #include <cstdint>
@@ -27,10 +27,10 @@ struct MergedRun {
   } what = What::kAdded;
 };
 
-/// One transaction: all runs or, after an error, none. `into` is read-write and its lock is held. A `from` of an older
-/// schema is brought up to date in the copy. Throws Error{kBadInput} that names the rows: `from` is damaged or breaks
-/// an invariant, or a run of the same UUID holds other answers.
-std::vector<MergedRun> merge_runs(Database& into, const std::filesystem::path& from, const std::string& app_version,
-                                  FileSystemProbe probe = &probe_file_system);
+/// One transaction: all runs or, after an error, none. `into` is read-write and its lock is held. A `from` of
+/// an older schema is brought up to date in the copy. Throws Error{kBadInput} that names the rows: `from` is
+/// damaged or breaks an invariant, or a run of the same UUID holds other answers.
+std::vector<MergedRun> merge_runs(Database& into, const std::filesystem::path& from,
+                                  const std::string& app_version, FileSystemProbe probe = &probe_file_system);
 
 }  // namespace fathom::results

@@ -18,8 +18,10 @@ constexpr const char* kUnused[] = {
     "DELETE FROM task WHERE task_id NOT IN (SELECT task_id FROM run_task)",
     "DELETE FROM doc WHERE dataset_id NOT IN (SELECT dataset_id FROM task)",
     "DELETE FROM dataset WHERE dataset_id NOT IN (SELECT dataset_id FROM task)",
-    "DELETE FROM checkpoint_file WHERE checkpoint_id NOT IN (SELECT checkpoint_id FROM run WHERE checkpoint_id IS NOT NULL)",
-    "DELETE FROM checkpoint WHERE checkpoint_id NOT IN (SELECT checkpoint_id FROM run WHERE checkpoint_id IS NOT NULL)",
+    "DELETE FROM checkpoint_file WHERE checkpoint_id NOT IN (SELECT checkpoint_id FROM run WHERE "
+    "checkpoint_id IS NOT NULL)",
+    "DELETE FROM checkpoint WHERE checkpoint_id NOT IN (SELECT checkpoint_id FROM run WHERE checkpoint_id IS "
+    "NOT NULL)",
     "DELETE FROM tokenizer WHERE tokenizer_id NOT IN (SELECT tokenizer_id FROM run)",
     "DELETE FROM build WHERE build_id NOT IN (SELECT build_id FROM run_attempt)",
     "DELETE FROM machine WHERE machine_id NOT IN (SELECT machine_id FROM run_attempt)",
@@ -44,8 +46,8 @@ int64_t size_of(const Database& database) {
   return database.query_int("PRAGMA page_count") * database.query_int("PRAGMA page_size");
 }
 
-// Looking up what refers to each deleted row would read all samples once a prompt; the sets above are read once, and
-// the whole file is checked before the commit instead.
+// Looking up what refers to each deleted row would read all samples once a prompt; the sets above are read
+// once, and the whole file is checked before the commit instead.
 void delete_unused(Database& database) {
   database.execute("PRAGMA foreign_keys = OFF");
   {
@@ -61,7 +63,8 @@ void delete_unused(Database& database) {
 
 PrunePlan plan_prune(const Database& database, const PruneChoice& choice) {
   if (choice.run_ids.empty() && !choice.created_before_us && !choice.only_incomplete) {
-    throw Error(ErrorKind::kUsage, "nothing chosen to delete; name runs, or give --older-than DAYS or --incomplete");
+    throw Error(ErrorKind::kUsage,
+                "nothing chosen to delete; name runs, or give --older-than DAYS or --incomplete");
   }
   const std::set<int64_t> named(choice.run_ids.begin(), choice.run_ids.end());
   PrunePlan plan;
@@ -71,8 +74,9 @@ PrunePlan plan_prune(const Database& database, const PruneChoice& choice) {
     if (baseline.empty()) {
       plan.runs.push_back(std::move(run));
     } else if (named.contains(run.run_id)) {
-      bad_input(database.path().string(), "run {} is the baseline {}; set that to another run first, nothing was deleted",
-                run.run_id, baseline);
+      bad_input(database.path().string(),
+                "run {} is the baseline {}; set that to another run first, nothing was deleted", run.run_id,
+                baseline);
     } else {
       plan.kept.push_back(fmt::format("run {}: baseline {}", run.run_id, baseline));
     }

@@ -19,11 +19,12 @@ struct PruneChoice {
 };
 
 struct PrunePlan {
-  std::vector<RunInfo> runs;  ///< to delete, oldest first
+  std::vector<RunInfo> runs;      ///< to delete, oldest first
   std::vector<std::string> kept;  ///< "run 3: baseline \"release\"": meets the conditions and stays
 };
 
-/// Changes nothing. Throws Error{kUsage} when nothing is chosen, and Error{kBadInput} when a named run is a baseline.
+/// Changes nothing. Throws Error{kUsage} when nothing is chosen, and Error{kBadInput} when a named run is a
+/// baseline.
 PrunePlan plan_prune(const Database& database, const PruneChoice& choice);
 
 struct PruneResult {
@@ -31,8 +32,9 @@ struct PruneResult {
   int64_t bytes_after = 0;
 };
 
-/// Deletes the runs one transaction each, then the checkpoints, documents, prompts and texts that no run uses any more,
-/// then gives the space back. `database` is read-write and its lock is held. A kill leaves whole runs.
+/// Deletes the runs one transaction each, then the checkpoints, documents, prompts and texts that no run uses
+/// any more, then gives the space back. `database` is read-write and its lock is held. A kill leaves whole
+/// runs.
 PruneResult prune(Database& database, const PrunePlan& plan);
 
 }  // namespace fathom::results

@@ -9,7 +9,8 @@ namespace fathom::results {
 
 std::vector<StoredTask> stored_tasks(const Database& database, int64_t run_id) {
   Statement rows = database.prepare(
-      "SELECT rt.run_task_id, t.name, rt.n_reps FROM run_task rt JOIN task t USING(task_id) WHERE rt.run_id = ?"
+      "SELECT rt.run_task_id, t.name, rt.n_reps FROM run_task rt JOIN task t USING(task_id) WHERE rt.run_id "
+      "= ?"
       " ORDER BY rt.position");
   std::vector<StoredTask> tasks;
   rows.query(run_id);

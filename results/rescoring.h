@@ -36,8 +36,8 @@ struct RejudgedTask {
   std::vector<RejudgedSample> samples;  ///< every answered sample of the task
 };
 
-/// Stores the scores and computes the metrics of the run from them, in one transaction. The policies of the verdicts
-/// are stored already.
+/// Stores the scores and computes the metrics of the run from them, in one transaction. The policies of the
+/// verdicts are stored already.
 void store_rejudged(Database& database, int64_t run_id, const std::vector<RejudgedTask>& tasks);
 
 }  // namespace fathom::results

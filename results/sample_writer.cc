@@ -119,7 +119,8 @@ void SampleWriter::write_io(int64_t sample_id, const SampleRecord& sample) {
                  bytes_or_null(sample.output_logprobs), text_or_null(sample.error));
 }
 
-void SampleWriter::add_scores(const WrittenTask& task, int64_t sample_id, const std::vector<ScoreRecord>& scores) {
+void SampleWriter::add_scores(const WrittenTask& task, int64_t sample_id,
+                              const std::vector<ScoreRecord>& scores) {
   std::set<size_t> seen;
   for (const ScoreRecord& score : scores) {
     FATHOM_CHECK(score.scoring < task.scorings.size() && seen.insert(score.scoring).second,
@@ -128,8 +129,8 @@ void SampleWriter::add_scores(const WrittenTask& task, int64_t sample_id, const 
     insert_score_.run(task.scoring_ids[score.scoring], sample_id, score.value,
                       static_cast<int>(score.outcome), score.answer, text_or_null(score.why));
   }
-  FATHOM_CHECK(seen.size() == task.scorings.size(), "task {} has {} scorings, the sample {} scores", task.name,
-               task.scorings.size(), seen.size());
+  FATHOM_CHECK(seen.size() == task.scorings.size(), "task {} has {} scorings, the sample {} scores",
+               task.name, task.scorings.size(), seen.size());
 }
 
 void SampleWriter::add_verdicts(int64_t sample_id, const std::vector<VerdictRecord>& verdicts) {

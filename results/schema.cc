@@ -96,7 +96,8 @@ Database::Access reading_access(const fs::path& path, const FileSystemInfo& file
         file_system.name);
   }
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  const bool no_shared_memory = file_system.network || ::faccessat(AT_FDCWD, folder.c_str(), W_OK, AT_EACCESS) != 0;
+  const bool no_shared_memory =
+      file_system.network || ::faccessat(AT_FDCWD, folder.c_str(), W_OK, AT_EACCESS) != 0;
   if (!uses_wal(path) || !no_shared_memory) return Database::Access::kReadOnly;
   const fs::path log = path.string() + "-wal";
   if (fs::exists(log) && !fs::is_empty(log)) {

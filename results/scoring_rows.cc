@@ -16,7 +16,8 @@ std::string params_json(const ScoringRecord& scoring) {
 
 }  // namespace
 
-std::vector<int64_t> insert_scorings(Database& database, const std::vector<ScoringRecord>& scorings, int64_t run_task_id) {
+std::vector<int64_t> insert_scorings(Database& database, const std::vector<ScoringRecord>& scorings,
+                                     int64_t run_task_id) {
   Statement insert = database.prepare(
       "INSERT INTO scoring(run_task_id, metric, filter, scorer_version, kind, low, high, params, headline, "
       "created_us)"
@@ -35,7 +36,8 @@ std::vector<int64_t> insert_scorings(Database& database, const std::vector<Scori
   return ids;
 }
 
-std::optional<std::vector<int64_t>> find_scorings(const Database& database, const std::vector<ScoringRecord>& scorings,
+std::optional<std::vector<int64_t>> find_scorings(const Database& database,
+                                                  const std::vector<ScoringRecord>& scorings,
                                                   int64_t run_task_id) {
   Statement find = database.prepare(
       "SELECT scoring_id FROM scoring WHERE run_task_id = ? AND metric = ? AND filter = ? AND scorer_version "

@@ -11,10 +11,12 @@
 namespace fathom::results {
 
 /// Ids in the order of `scorings`. Inside a transaction of the caller.
-std::vector<int64_t> insert_scorings(Database& database, const std::vector<ScoringRecord>& scorings, int64_t run_task_id);
+std::vector<int64_t> insert_scorings(Database& database, const std::vector<ScoringRecord>& scorings,
+                                     int64_t run_task_id);
 
 /// Ids in the order of `scorings`; nothing when one of them is not there under its version.
-std::optional<std::vector<int64_t>> find_scorings(const Database& database, const std::vector<ScoringRecord>& scorings,
+std::optional<std::vector<int64_t>> find_scorings(const Database& database,
+                                                  const std::vector<ScoringRecord>& scorings,
                                                   int64_t run_task_id);
 
 }  // namespace fathom::results

@@ -45,7 +45,8 @@ void require_replaceable(const fs::path& out, Existing existing, FileSystemProbe
     const fs::path beside = out.string() + log;
     // SQLite would take what such a file holds for the new database's own.
     if (fs::exists(beside)) {
-      bad_input(out.string(), "{} lies beside it: a program has that database open, or was killed; choose another name",
+      bad_input(out.string(),
+                "{} lies beside it: a program has that database open, or was killed; choose another name",
                 beside.filename().string());
     }
   }

@@ -129,7 +129,8 @@ Statement::Statement(const Database& database, std::string_view sql)
     : connection_(database.handle()), path_(database.path()) {
   const int code =
       sqlite3_prepare_v2(connection_, sql.data(), static_cast<int>(sql.size()), &handle_, nullptr);
-  if (code != SQLITE_OK) throw_error(connection_, path_, fmt::format("cannot prepare \"{}\"", sql.substr(0, 60)));
+  if (code != SQLITE_OK)
+    throw_error(connection_, path_, fmt::format("cannot prepare \"{}\"", sql.substr(0, 60)));
 }
 
 Statement::~Statement() {

@@ -51,7 +51,8 @@ class Database {
   int64_t last_insert_rowid() const;
   const std::filesystem::path& path() const { return path_; }
   sqlite3* handle() const { return handle_; }
-  /// Throws Error{kBadInput} for the connection's last error, or for SQLite's `code`; `doing` says what failed.
+  /// Throws Error{kBadInput} for the connection's last error, or for SQLite's `code`; `doing` says what
+  /// failed.
   [[noreturn]] void fail(std::string_view doing, std::optional<int> code = std::nullopt) const;
 
  private:

@@ -77,7 +77,8 @@ std::vector<int64_t> require_scorings(const Database& database, const TaskRecord
   const auto ids = find_scorings(database, task.scorings, run_task_id);
   if (ids) return *ids;
   bad_input(database.path().string(),
-            "run {} of {} was not judged by version {} of the scorers, which this fathom has; bring it up to date with "
+            "run {} of {} was not judged by version {} of the scorers, which this fathom has; bring it up to "
+            "date with "
             "`fathom rescore {} --db {}`, or begin a new run with --fresh",
             run_id, task.name, task.scorings.front().scorer_version, run_id, database.path().string());
 }
@@ -141,7 +142,8 @@ struct Store::ActiveRun {
 };
 
 void end_killed_runs(Database& database) {
-  database.execute("UPDATE run SET status = 'interrupted', why = 'its process was killed' WHERE status = 'running'");
+  database.execute(
+      "UPDATE run SET status = 'interrupted', why = 'its process was killed' WHERE status = 'running'");
 }
 
 Store::Store(std::unique_ptr<WriterLock> lock, Database database)
@@ -171,7 +173,9 @@ bool Store::needs_hashes(const RunRecord& run) const {
 }
 
 bool Store::knows_plan(const RunRecord& run) const {
-  return database_->prepare("SELECT 1 FROM run WHERE plan_sha256 = ?").find_integer(sha256(canonical_plan(run))).has_value();
+  return database_->prepare("SELECT 1 FROM run WHERE plan_sha256 = ?")
+      .find_integer(sha256(canonical_plan(run)))
+      .has_value();
 }
 
 StartedRun Store::begin_run(const RunRecord& run, Start start) {

@@ -64,7 +64,8 @@ class Store {
   /// CheckpointRecord::files is filled.
   bool needs_hashes(const RunRecord& run) const;
 
-  /// True when a stored run of this plan exists: whether begin_run takes it up depends on the weights' content.
+  /// True when a stored run of this plan exists: whether begin_run takes it up depends on the weights'
+  /// content.
   bool knows_plan(const RunRecord& run) const;
 
   /// Finds the run that the plan continues or makes a new one, with identities, plan and attempt in one

@@ -35,7 +35,8 @@ std::optional<double> RunThroughput::core_s_per_sample() const {
 
 std::optional<RunThroughput> run_throughput(const Database& database, int64_t run_id) {
   Statement rows = database.prepare(
-      "SELECT rank, dt_us, cpu_us, n_samples, prefill_tokens, decode_tokens, cached_tokens, n_running, n_waiting,"
+      "SELECT rank, dt_us, cpu_us, n_samples, prefill_tokens, decode_tokens, cached_tokens, n_running, "
+      "n_waiting,"
       "  blocks_used, blocks_total, first_token_us, inter_token_us, rss_bytes, device_bytes"
       " FROM perf_tick WHERE run_id = ?");
   RunThroughput total;

@@ -32,10 +32,11 @@ results::Store open_existing(const path& file) {
 }
 
 void add_check(CLI::App& db, CommandContext& context) {
-  CLI::App* command = db.add_subcommand("check",
-                                        "Check a database: the file, its hashes, complete runs, counters, metrics\n"
-                                        "Exit code 0: sound; 3: the problems are printed.\n"
-                                        "Example: fathom db check results.db");
+  CLI::App* command =
+      db.add_subcommand("check",
+                        "Check a database: the file, its hashes, complete runs, counters, metrics\n"
+                        "Exit code 0: sound; 3: the problems are printed.\n"
+                        "Example: fathom db check results.db");
   auto file = std::make_shared<path>();
   command->add_option("FILE", *file, "Results database")->required();
   command->callback([file, &context] {
@@ -58,9 +59,9 @@ struct PruneOptions {
 };
 
 std::string line_of(const results::RunInfo& run) {
-  return fmt::format("run {}: {}, {} of {} samples, {} UTC, {}{}", run.run_id, results::run_status_name(run.status),
-                     run.n_stored, run.n_planned, format_utc(run.created_us), run.model,
-                     run.name.empty() ? "" : ", " + run.name);
+  return fmt::format("run {}: {}, {} of {} samples, {} UTC, {}{}", run.run_id,
+                     results::run_status_name(run.status), run.n_stored, run.n_planned,
+                     format_utc(run.created_us), run.model, run.name.empty() ? "" : ", " + run.name);
 }
 
 std::string mebibytes(int64_t bytes) {
@@ -70,7 +71,8 @@ std::string mebibytes(int64_t bytes) {
 void run_prune(const PruneOptions& options) {
   results::Store store = open_existing(options.file);
   results::PruneChoice choice{.run_ids = {}, .created_before_us = {}, .only_incomplete = options.incomplete};
-  for (const std::string& run : options.runs) choice.run_ids.push_back(results::find_run(store.database(), run));
+  for (const std::string& run : options.runs)
+    choice.run_ids.push_back(results::find_run(store.database(), run));
   if (options.older_than_days > 0) {
     choice.created_before_us = unix_time_us() - static_cast<int64_t>(options.older_than_days * kDayUs);
   }
@@ -89,12 +91,13 @@ void run_prune(const PruneOptions& options) {
 }
 
 void add_prune(CLI::App& db) {
-  CLI::App* command = db.add_subcommand(
-      "prune",
-      "Delete runs, and what only they used, for good; then give the space back\n"
-      "The named runs, and those that meet both --older-than and --incomplete where both are given. Baselines stay.\n"
-      "Examples: fathom db prune results.db --incomplete --older-than 30 --dry-run\n"
-      "          fathom db prune results.db 7 9");
+  CLI::App* command =
+      db.add_subcommand("prune",
+                        "Delete runs, and what only they used, for good; then give the space back\n"
+                        "The named runs, and those that meet both --older-than and --incomplete where both "
+                        "are given. Baselines stay.\n"
+                        "Examples: fathom db prune results.db --incomplete --older-than 30 --dry-run\n"
+                        "          fathom db prune results.db 7 9");
   auto options = std::make_shared<PruneOptions>();
   command->add_option("FILE", options->file, "Results database")->required();
   command->add_option("RUN", options->runs, "Runs to delete: numbers or UUIDs");
@@ -121,11 +124,12 @@ const char* what_happened(results::MergedRun::What what) {
 }
 
 void add_merge(CLI::App& db) {
-  CLI::App* command = db.add_subcommand("merge",
-                                        "Take the runs of other databases into the first\n"
-                                        "A run is known by its UUID: merging again changes nothing. Baselines are not "
-                                        "taken over.\n"
-                                        "Example: fathom db merge results.db node1.db node2.db");
+  CLI::App* command =
+      db.add_subcommand("merge",
+                        "Take the runs of other databases into the first\n"
+                        "A run is known by its UUID: merging again changes nothing. Baselines are not "
+                        "taken over.\n"
+                        "Example: fathom db merge results.db node1.db node2.db");
   auto into = std::make_shared<path>();
   auto from = std::make_shared<std::vector<path>>();
   command->add_option("INTO", *into, "Results database that gets the runs")->required();

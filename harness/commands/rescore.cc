@@ -21,11 +21,14 @@ void add_rescore(CLI::App& app, CommandContext& context) {
   command->add_option("--db", plan->db, "Results database")->required()->option_text("FILE");
   command->add_option("--data", plan->data_dir, "Folder of data sets; default: what `fathom data` has stored")
       ->option_text("DIR");
-  command->add_option("--haystack", plan->haystack_dir, "Needle tasks: the folder of .txt files that the run had")
+  command
+      ->add_option("--haystack", plan->haystack_dir,
+                   "Needle tasks: the folder of .txt files that the run had")
       ->option_text("DIR");
   command
-      ->add_option("--model", plan->model_dir,
-                   "Needle tasks: the checkpoint whose tokenizer measured them; default: where the run found it")
+      ->add_option(
+          "--model", plan->model_dir,
+          "Needle tasks: the checkpoint whose tokenizer measured them; default: where the run found it")
       ->option_text("DIR");
   add_sandbox_options(*command, sandbox);
   command->callback([plan, sandbox, &context] {

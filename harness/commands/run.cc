@@ -37,8 +37,9 @@ void add_answering_options(CLI::App& command, RunPlan& plan) {
 void add_keeping_options(CLI::App& command, RunOptions& options) {
   RunPlan& plan = options.plan;
   command.add_option("--db", plan.db, "results database (created if missing)")->option_text("FILE");
-  command.add_option("--db-local", plan.db_local,
-                     "work on a copy of --db in this folder of a local disk and copy it back at the end")
+  command
+      .add_option("--db-local", plan.db_local,
+                  "work on a copy of --db in this folder of a local disk and copy it back at the end")
       ->option_text("DIR");
   command
       .add_option("--committed", plan.committed,
@@ -49,7 +50,9 @@ void add_keeping_options(CLI::App& command, RunOptions& options) {
   command.add_option("--tag", plan.tags, "a tag to find the run by; may be repeated");
   command.add_flag("--dry-run", options.dry_run, "count prompts, tokens, memory and time; compute nothing");
   command.add_flag("--fresh", plan.fresh, "a new run even where a stored one has the answers");
-  command.add_flag("--rehash", plan.rehash, "hash the weights whatever the cache knows; before the first sample where a stored run may be continued");
+  command.add_flag("--rehash", plan.rehash,
+                   "hash the weights whatever the cache knows; before the first sample where a stored run "
+                   "may be continued");
 }
 
 void add_sandbox_options(CLI::App& command, RunOptions& options) {

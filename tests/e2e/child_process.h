@@ -19,8 +19,8 @@ struct ProcessEnd {
 
 class ChildProcess {
  public:
-  /// Runs FATHOM_BINARY with `args`; its output goes to the two files. HOME is `home`, so that no cache of the user's is
-  /// read or written.
+  /// Runs FATHOM_BINARY with `args`; its output goes to the two files. HOME is `home`, so that no cache of
+  /// the user's is read or written.
   ChildProcess(const std::vector<std::string>& args, const std::filesystem::path& home,
                const std::filesystem::path& out, const std::filesystem::path& err);
   /// Kills it if it still runs.

@@ -49,12 +49,14 @@ Numbers numbers_of(const results::Database& database) {
   results::for_each_sample(database, 1, "", [&](const results::StoredSample& sample) {
     std::string text = fmt::format("{} {} {}", sample.ordinal, sample.rep, to_hex(sample.ids_sha256));
     for (double logprob : sample.choice_logprobs) text += fmt::format(" {:a}", logprob);
-    for (const results::StoredScore& score : sample.scores) text += fmt::format(" {} {}", score.metric, score.value.value_or(-1));
+    for (const results::StoredScore& score : sample.scores)
+      text += fmt::format(" {} {}", score.metric, score.value.value_or(-1));
     numbers.samples.push_back(text);
   });
   for (const results::MetricRecord& m : results::load_metrics(database, 1)) {
-    numbers.metrics.push_back(fmt::format("{} {} {:a} {:a} {:a} {:a} {}", m.scope, m.name, m.value.value_or(-1),
-                                          m.se.value_or(-1), m.ci_low.value_or(-1), m.ci_high.value_or(-1), m.n));
+    numbers.metrics.push_back(fmt::format("{} {} {:a} {:a} {:a} {:a} {}", m.scope, m.name,
+                                          m.value.value_or(-1), m.se.value_or(-1), m.ci_low.value_or(-1),
+                                          m.ci_high.value_or(-1), m.n));
   }
   return numbers;
 }
@@ -69,9 +71,11 @@ class Experiment {
   KillCounts run() {
     const Clock::time_point began = Clock::now();
     if (!finish("undisturbed.db")) return counts_;
-    const auto undisturbed_us = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began).count();
-    // Loading takes a part of the time that no attempt is spared; what is left should last for all kills.
-    const double mean_us = startup_us() + 1.5 * static_cast<double>(undisturbed_us) / options_.n_kills;
+    const auto undisturbed_us =
+        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began).count();
+    // No attempt is spared the loading, and a kill may cost a batch: short attempts make the run last for all
+    // kills.
+    const double mean_us = startup_us() + 0.4 * static_cast<double>(undisturbed_us) / options_.n_kills;
     while (counts_.n_kills < options_.n_kills && counts_.problem.empty()) {
       if (!kill_once(std::uniform_real_distribution<double>(0.0, 2.0 * mean_us)(random_))) break;
     }
@@ -85,18 +89,21 @@ class Experiment {
   // Time from start to the first sample, measured on a run of one question.
   double startup_us() {
     const Clock::time_point began = Clock::now();
-    ChildProcess child(small_run_args(folder_, "startup.db", {"--limit", "1"}), folder_, folder_ / "out", folder_ / "err");
+    ChildProcess child(small_run_args(folder_, "startup.db", {"--limit", "1"}), folder_, folder_ / "out",
+                       folder_ / "err");
     child.wait();
-    return static_cast<double>(std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began).count());
+    return static_cast<double>(
+        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began).count());
   }
 
   // False when the run came to its end before it was killed.
   bool kill_once(double after_us) {
     const int attempt = ++n_attempts_;
-    ChildProcess child(small_run_args(folder_, "killed.db", {"--committed", log_of(attempt).string()}), folder_,
-                       folder_ / "out", folder_ / "err");
+    ChildProcess child(small_run_args(folder_, "killed.db", {"--committed", log_of(attempt).string()}),
+                       folder_, folder_ / "out", folder_ / "err");
     const auto end = child.wait_for(std::chrono::microseconds(static_cast<int64_t>(after_us)));
-    if (end && end->exit_code != kExitDone) problem("an attempt ended with an error: " + read_file(folder_ / "err"));
+    if (end && end->exit_code != kExitDone)
+      problem("an attempt ended with an error: " + read_file(folder_ / "err"));
     if (!end) {
       child.send(SIGKILL);
       child.wait();

@@ -1,4 +1,5 @@
-// `fathom rescore` of a code task: the sandbox is a process of the fathom binary, so the binary is what is tested.
+// `fathom rescore` of a code task: the sandbox is a process of the fathom binary, so the binary is what is
+// tested.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -26,12 +27,14 @@ TEST(RescoreCode, ProgramsRunAgainAndTheirEarlierVerdictsStay) {
                                   {"test", "def check(candidate):\n    assert candidate() == 1\n"},
                                   {"entry_point", "one"}};
   std::filesystem::create_directories(folder / "data/humaneval");
-  write_file_atomically(folder / "data/humaneval/HumanEval.jsonl.gz", problem.dump() + "\n");  // plain text will do
+  write_file_atomically(folder / "data/humaneval/HumanEval.jsonl.gz",
+                        problem.dump() + "\n");  // plain text will do
   const auto run = [&](const std::vector<std::string>& args) {
     ChildProcess child(args, folder.path(), folder / "out", folder / "err");
     return child.wait().exit_code;
   };
-  // Confining is tested elsewhere, and not every machine can: these programs are noise and a line written below.
+  // Confining is tested elsewhere, and not every machine can: these programs are noise and a line written
+  // below.
   const std::vector<std::string> unconfined = {"--sandbox", "none", "--i-know-this-is-unsafe"};
   std::vector<std::string> args = small_run_args(folder.path(), "results.db", unconfined);
   args[1] = "humaneval";
@@ -40,9 +43,11 @@ TEST(RescoreCode, ProgramsRunAgainAndTheirEarlierVerdictsStay) {
   args.insert(args.end(), {"--max-new-tokens", "4"});
   ASSERT_EQ(run(args), kExitDone) << read_file(folder / "err");
   const std::filesystem::path db = folder / "results.db";
-  results::tamper(db, "UPDATE scoring SET scorer_version = '0';"
-                      "UPDATE sample_io SET output = '    return 1' || char(10)");
-  std::vector<std::string> rescore = {"rescore", "1", "--db", db.string(), "--data", (folder / "data").string()};
+  results::tamper(db,
+                  "UPDATE scoring SET scorer_version = '0';"
+                  "UPDATE sample_io SET output = '    return 1' || char(10)");
+  std::vector<std::string> rescore = {"rescore",   "1",      "--db",
+                                      db.string(), "--data", (folder / "data").string()};
   rescore.insert(rescore.end(), unconfined.begin(), unconfined.end());
   ASSERT_EQ(run(rescore), kExitDone) << read_file(folder / "err");
 

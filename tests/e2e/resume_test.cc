@@ -29,7 +29,8 @@ class ResumeFromShell : public ::testing::Test {
   ResumeFromShell() { write_small_run(folder_.path(), kQuestions); }
 
   ProcessEnd run(const std::vector<std::string>& more = {}) {
-    ChildProcess child(small_run_args(folder_.path(), "results.db", more), folder_.path(), folder_ / "out", folder_ / "err");
+    ChildProcess child(small_run_args(folder_.path(), "results.db", more), folder_.path(), folder_ / "out",
+                       folder_ / "err");
     return child.wait();
   }
 
@@ -41,7 +42,8 @@ class ResumeFromShell : public ::testing::Test {
     std::vector<std::string> args = {"--committed", (folder_ / "committed").string()};
     args.insert(args.end(), more.begin(), more.end());
     std::filesystem::remove(folder_ / "committed");
-    ChildProcess child(small_run_args(folder_.path(), "results.db", args), folder_.path(), folder_ / "out", folder_ / "err");
+    ChildProcess child(small_run_args(folder_.path(), "results.db", args), folder_.path(), folder_ / "out",
+                       folder_ / "err");
     while (!std::filesystem::exists(folder_ / "committed") || read_file(folder_ / "committed").empty()) {
       if (const auto end = child.wait_for(std::chrono::milliseconds(2))) return *end;
     }
@@ -122,7 +124,8 @@ TEST_F(ResumeFromShell, AnUnfinishedRunIsNotContinuedWithOtherDataWeightsParamet
   write_file_atomically(weights, bytes);
   EXPECT_EQ(run().exit_code, kExitUsage);
   EXPECT_THAT(err(), HasSubstr("weights.model.safetensors"));
-  EXPECT_EQ(results::run_info(database(), 1).status, results::RunStatus::kInterrupted) << "no refusal touches it";
+  EXPECT_EQ(results::run_info(database(), 1).status, results::RunStatus::kInterrupted)
+      << "no refusal touches it";
   EXPECT_EQ(run({"--fresh"}).exit_code, kExitDone) << err();
 }
 

@@ -23,26 +23,21 @@ void write_small_run(const fs::path& folder, int n_questions) {
   }
   std::string questions;
   for (int i = 0; i < n_questions; ++i) {
-    questions += fmt::format("What is {} + {}?,{},{},{},{},{}\n", i, i / 3, i, i + i / 3, 7, 2 * i, "ABCD"[i % 4]);
+    questions +=
+        fmt::format("What is {} + {}?,{},{},{},{},{}\n", i, i / 3, i, i + i / 3, 7, 2 * i, "ABCD"[i % 4]);
   }
   write_file_atomically(folder / "data/mmlu/test/abstract_algebra_test.csv", questions);
 }
 
-std::vector<std::string> small_run_args(const fs::path& folder, const std::string& db, const std::vector<std::string>& more) {
-  std::vector<std::string> args = {"run",
-                                   "mmlu_abstract_algebra",
-                                   "--num-fewshot",
-                                   "0",
-                                   "--threads",
-                                   "1",
-                                   "--max-tokens",
-                                   "512",
-                                   "--model",
-                                   (folder / "model").string(),
-                                   "--data",
-                                   (folder / "data").string(),
-                                   "--db",
-                                   (folder / db).string()};
+std::vector<std::string> small_run_args(const fs::path& folder, const std::string& db,
+                                        const std::vector<std::string>& more) {
+  std::vector<std::string> args = {"run",           "mmlu_abstract_algebra",
+                                   "--num-fewshot", "0",
+                                   "--threads",     "1",
+                                   "--max-tokens",  "512",
+                                   "--model",       (folder / "model").string(),
+                                   "--data",        (folder / "data").string(),
+                                   "--db",          (folder / db).string()};
   args.insert(args.end(), more.begin(), more.end());
   return args;
 }

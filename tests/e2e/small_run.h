@@ -1,4 +1,5 @@
-// A tiny checkpoint and a data set in MMLU's layout, made on the spot, and the command lines that put them together.
+// A tiny checkpoint and a data set in MMLU's layout, made on the spot, and the command lines that put them
+// together.
 #pragma once
 
 #include <filesystem>

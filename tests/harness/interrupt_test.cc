@@ -29,7 +29,9 @@ TEST(InterruptDeathTest, TheSecondSignalEndsTheProcessAtOnce) {
 TEST(InterruptDeathTest, SignalsAreTheProcesssOwnAgainAfterwards) {
   EXPECT_EXIT(
       {
-        { InterruptGuard guard; }
+        {
+          InterruptGuard guard;
+        }
         ::raise(SIGINT);
       },
       ::testing::KilledBySignal(SIGINT), "");

@@ -1,4 +1,5 @@
-// `fathom rescore` on runs made by `fathom run`; an older scorer is pretended by editing its version and its scores.
+// `fathom rescore` on runs made by `fathom run`; an older scorer is pretended by editing its version and its
+// scores.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -45,7 +46,8 @@ class RescoreTest : public ::testing::Test {
 
   // As if version 0 had judged, and judged everything wrong.
   void pretend_older_scorer() {
-    results::tamper(db_, "UPDATE scoring SET scorer_version = '0'; UPDATE score SET value = 0, answer = 'old'");
+    results::tamper(db_,
+                    "UPDATE scoring SET scorer_version = '0'; UPDATE score SET value = 0, answer = 'old'");
     results::Database database(db_, results::Database::Access::kReadWrite);
     results::store_metrics(database, 1);
   }
@@ -76,8 +78,12 @@ TEST_F(RescoreTest, GivesTheScoresThatARunOfThisVersionGivesAndKeepsTheOld) {
   EXPECT_THAT(err_, HasSubstr("task:mmlu_abstract_algebra acc (none, mean): 0.0000 before"));
   EXPECT_THAT(out_, HasSubstr("run 1: complete"));
   const results::Database database = results::open_for_reading(db_);
-  EXPECT_EQ(database.query_int("SELECT count(*) FROM score JOIN scoring USING(scoring_id) WHERE scorer_version = '0'"), 12);
-  EXPECT_EQ(database.query_int("SELECT count(*) FROM score JOIN scoring USING(scoring_id) WHERE scorer_version = '1'"), 12);
+  EXPECT_EQ(database.query_int(
+                "SELECT count(*) FROM score JOIN scoring USING(scoring_id) WHERE scorer_version = '0'"),
+            12);
+  EXPECT_EQ(database.query_int(
+                "SELECT count(*) FROM score JOIN scoring USING(scoring_id) WHERE scorer_version = '1'"),
+            12);
   EXPECT_THAT(results::check_database(database).problems, IsEmpty());
 }
 
@@ -98,8 +104,10 @@ TEST_F(RescoreTest, NeedsNoModel) {
 TEST_F(RescoreTest, ARunOfAnOlderScorerIsContinuedAfterwards) {
   ASSERT_EQ(run("mmlu_abstract_algebra"), 0) << err_;
   pretend_older_scorer();
-  results::tamper(db_, "DELETE FROM score WHERE sample_id = 12; DELETE FROM sample_io WHERE sample_id = 12;"
-                       "DELETE FROM sample WHERE sample_id = 12; UPDATE run_task SET n_stored = 11; UPDATE run SET status = 'failed'");
+  results::tamper(db_,
+                  "DELETE FROM score WHERE sample_id = 12; DELETE FROM sample_io WHERE sample_id = 12;"
+                  "DELETE FROM sample WHERE sample_id = 12; UPDATE run_task SET n_stored = 11; UPDATE run "
+                  "SET status = 'failed'");
   EXPECT_EQ(run("mmlu_abstract_algebra"), 3);
   EXPECT_THAT(err_, HasSubstr("fathom rescore 1"));
   ASSERT_EQ(rescore(), 0) << err_;
@@ -116,7 +124,8 @@ TEST_F(RescoreTest, OtherDataIsRefusedAndNothingIsStored) {
   write_file_atomically(file, questions);
   EXPECT_EQ(rescore(), 3);
   EXPECT_THAT(err_, HasSubstr("row 3 of this data set is not the one that was asked"));
-  EXPECT_EQ(results::open_for_reading(db_).query_int("SELECT count(*) FROM scoring WHERE scorer_version = '1'"), 0);
+  EXPECT_EQ(
+      results::open_for_reading(db_).query_int("SELECT count(*) FROM scoring WHERE scorer_version = '1'"), 0);
 }
 
 TEST_F(RescoreTest, UnknownRunsAndFilesAreErrors) {

@@ -38,9 +38,11 @@ TEST_F(CheckTest, ASoundDatabaseHasNoProblems) {
 }
 
 TEST_F(CheckTest, FindsALostSampleOfACompleteRun) {
-  EXPECT_THAT(problems_after("DELETE FROM sample WHERE sample_id = 3; DELETE FROM sample_io WHERE sample_id = 3;"
-                             " DELETE FROM score WHERE sample_id = 3; UPDATE run_task SET n_stored = 7 WHERE run_task_id = 1"),
-              ::testing::Contains("run 1, anatomy: complete with 7 of 8 samples"));
+  EXPECT_THAT(
+      problems_after(
+          "DELETE FROM sample WHERE sample_id = 3; DELETE FROM sample_io WHERE sample_id = 3;"
+          " DELETE FROM score WHERE sample_id = 3; UPDATE run_task SET n_stored = 7 WHERE run_task_id = 1"),
+      ::testing::Contains("run 1, anatomy: complete with 7 of 8 samples"));
 }
 
 TEST_F(CheckTest, FindsWrongCounters) {
@@ -65,7 +67,8 @@ TEST_F(CheckTest, FindsAnEditedManifest) {
 
 TEST_F(CheckTest, FindsAnEditedScore) {
   EXPECT_THAT(problems_after("UPDATE score SET value = 1 WHERE scoring_id = 1 AND sample_id = 2"),
-              ::testing::Contains(HasSubstr("run 1, task:anatomy acc: the stored value 0.25 over 8 is not what the scores give")));
+              ::testing::Contains(HasSubstr(
+                  "run 1, task:anatomy acc: the stored value 0.25 over 8 is not what the scores give")));
 }
 
 TEST_F(CheckTest, FindsAMissingScore) {
@@ -84,11 +87,13 @@ TEST_F(CheckTest, FindsACompleteRunWithoutWeights) {
 }
 
 TEST_F(CheckTest, FindsRowsThatReferToNothing) {
-  EXPECT_THAT(problems_after("DELETE FROM prompt WHERE prompt_id = 2"), ::testing::Contains(HasSubstr("sample: row 2")));
+  EXPECT_THAT(problems_after("DELETE FROM prompt WHERE prompt_id = 2"),
+              ::testing::Contains(HasSubstr("sample: row 2")));
 }
 
 TEST_F(CheckTest, JsonOfTheWrongFormIsAProblemAndNoCrash) {
-  EXPECT_THAT(problems_after("UPDATE run_task SET groups = '{}'"), ElementsAre(HasSubstr("a column of JSON")));
+  EXPECT_THAT(problems_after("UPDATE run_task SET groups = '{}'"),
+              ElementsAre(HasSubstr("a column of JSON")));
 }
 
 TEST_F(CheckTest, ALongListIsCutWithItsLength) {

@@ -69,7 +69,8 @@ TEST_F(DiskErrorsTest, AReadOnlyFileIsRefusedAndStillReadable) {
   set_mode(folder_.path(), 0777);
   set_mode(path_.string() + ".lock", 0666);
   const AsOrdinaryUser user;
-  testing::expect_bad_input([&] { Store::open_for_writing(path_, "test"); }, {"results.db", "the file is read-only"});
+  testing::expect_bad_input([&] { Store::open_for_writing(path_, "test"); },
+                            {"results.db", "the file is read-only"});
   EXPECT_EQ(list_runs(open_for_reading(path_)).size(), 1u);
 }
 
@@ -79,7 +80,8 @@ TEST_F(DiskErrorsTest, AReadOnlyFolderIsRefusedAndStillReadable) {
   set_mode(folder_.path(), 0555);
   {
     const AsOrdinaryUser user;
-    testing::expect_bad_input([&] { Store::open_for_writing(path_, "test"); }, {"results.db", "cannot be opened", "writable"});
+    testing::expect_bad_input([&] { Store::open_for_writing(path_, "test"); },
+                              {"results.db", "cannot be opened", "writable"});
     EXPECT_EQ(list_runs(open_for_reading(path_)).size(), 1u);
   }
   set_mode(folder_.path(), 0755);

@@ -39,7 +39,8 @@ TEST_F(LocalCopyTest, WorkAppearsInTheDatabaseWhenItIsCopiedBack) {
   {
     LocalCopy copy(path_, local_, "test", &remote_is_nfs);
     store_complete(copy.path(), example_run());
-    testing::expect_bad_input([&] { Store::open_for_writing(path_, "test"); }, {"is writing to this database"});
+    testing::expect_bad_input([&] { Store::open_for_writing(path_, "test"); },
+                              {"is writing to this database"});
     copy.copy_back();
   }
   EXPECT_EQ(list_runs(read()).size(), 2u);
@@ -91,7 +92,8 @@ TEST_F(LocalCopyTest, AKillWhileTakingUpLosesNothing) {
     const LocalCopy copy(path_, local_, "test", &remote_is_nfs);
     store_complete(copy.path(), example_run());
   }
-  // As a kill leaves it after the leftover was set aside: a copy of the database, without the work, lies in its place.
+  // As a kill leaves it after the leftover was set aside: a copy of the database, without the work, lies in
+  // its place.
   std::filesystem::path local_file;
   for (const auto& entry : std::filesystem::directory_iterator(local_)) {
     if (entry.path().extension() == ".db") local_file = entry.path();
@@ -105,8 +107,10 @@ TEST_F(LocalCopyTest, AKillWhileTakingUpLosesNothing) {
 }
 
 TEST_F(LocalCopyTest, TheFolderMustBeThereAndLocal) {
-  testing::expect_bad_input([&] { LocalCopy(path_, folder_ / "none", "test", &remote_is_nfs); }, {"needs a folder that exists"});
-  testing::expect_bad_input([&] { LocalCopy(path_, folder_ / "remote", "test", &remote_is_nfs); }, {"network file system (NFS)"});
+  testing::expect_bad_input([&] { LocalCopy(path_, folder_ / "none", "test", &remote_is_nfs); },
+                            {"needs a folder that exists"});
+  testing::expect_bad_input([&] { LocalCopy(path_, folder_ / "remote", "test", &remote_is_nfs); },
+                            {"network file system (NFS)"});
 }
 
 }  // namespace

@@ -42,7 +42,8 @@ class MergeTest : public ::testing::Test {
   void expect_refusal(std::initializer_list<std::string_view> words) {
     const auto counts = [&] {
       const Database database = open_for_reading(into_);
-      return std::pair(database.query_int("SELECT count(*) FROM run"), database.query_int("SELECT count(*) FROM prompt"));
+      return std::pair(database.query_int("SELECT count(*) FROM run"),
+                       database.query_int("SELECT count(*) FROM prompt"));
     };
     const auto before = counts();
     testing::expect_bad_input([&] { merge(from_); }, words);
@@ -96,7 +97,8 @@ TEST_F(MergeTest, AgainChangesNothing) {
   const auto dump = [&] {
     const Database database = open_for_reading(into_);
     std::string counts;
-    for (const std::string table : {"run", "sample", "score", "metric", "doc", "prompt", "text", "checkpoint", "perf_tick", "task"}) {
+    for (const std::string table :
+         {"run", "sample", "score", "metric", "doc", "prompt", "text", "checkpoint", "perf_tick", "task"}) {
       counts += fmt::format("{} ", database.query_int("SELECT count(*) FROM " + table));
     }
     return counts;
@@ -174,9 +176,11 @@ TEST_F(MergeTest, TicksAndVerdictsComeAlong) {
   store_complete(into_, another_run());
   store_complete(from_, example_run());
   store_complete(from_, another_run());
-  tamper(from_, "INSERT INTO perf_tick VALUES(1, 0, 5, 1000, 1, 3, 10, 0, 0, 1, 2, NULL, NULL, x'', x'', 100, NULL, 7);"
-                "INSERT INTO policy VALUES(randomblob(32), '{}');"
-                "INSERT INTO verdict SELECT 1, 1, 2, policy_sha256, 'pass', '{}', 9 FROM policy");
+  tamper(
+      from_,
+      "INSERT INTO perf_tick VALUES(1, 0, 5, 1000, 1, 3, 10, 0, 0, 1, 2, NULL, NULL, x'', x'', 100, NULL, 7);"
+      "INSERT INTO policy VALUES(x'44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a', '{}');"
+      "INSERT INTO verdict SELECT 1, 1, 2, policy_sha256, 'pass', '{}', 9 FROM policy");
   merge(from_);
   const Database mine = open_for_reading(into_);
   EXPECT_EQ(mine.query_int("SELECT run_id FROM perf_tick"), 2);
@@ -233,7 +237,8 @@ TEST_F(MergeTest, AnOlderSchemaIsBroughtUpToDateInACopy) {
   }
   EXPECT_THAT(what(merge(from_)), ElementsAre(What::kAdded, What::kAdded));
   expect_sound();
-  EXPECT_EQ(Database(from_, Database::Access::kReadOnly).query_int("PRAGMA user_version"), 1) << "theirs is not touched";
+  EXPECT_EQ(Database(from_, Database::Access::kReadOnly).query_int("PRAGMA user_version"), 1)
+      << "theirs is not touched";
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// A database on a network file system. The file system is pretended: SQLite's modes and our refusals are real.
+// A database on a network file system. The file system is pretended: SQLite's modes and our refusals are
+// real.
 #include <gtest/gtest.h>
 
 #include "base/file.h"
@@ -46,14 +47,18 @@ TEST_F(NetworkTest, ReadersAreRefusedWithTheReasonUntilTheWriterIsDone) {
 
 TEST_F(NetworkTest, ASecondWriterIsRefused) {
   const Store store = Store::open_for_writing(path_, "test", &nfs);
-  testing::expect_bad_input([&] { Store::open_for_writing(path_, "test", &nfs); }, {"is writing to this database"});
+  testing::expect_bad_input([&] { Store::open_for_writing(path_, "test", &nfs); },
+                            {"is writing to this database"});
 }
 
 TEST_F(NetworkTest, ADatabaseThatWasLocalIsTakenOutOfItsLog) {
   store_complete(path_, example_run());
   EXPECT_EQ(read_file(path_)[18], 2);
-  EXPECT_EQ(list_runs(open_for_reading(path_, &nfs)).size(), 1u) << "nobody writes: the file alone is the truth";
-  { Store::open_for_writing(path_, "test", &nfs); }
+  EXPECT_EQ(list_runs(open_for_reading(path_, &nfs)).size(), 1u)
+      << "nobody writes: the file alone is the truth";
+  {
+    Store::open_for_writing(path_, "test", &nfs);
+  }
   EXPECT_EQ(read_file(path_)[18], 1);
   EXPECT_EQ(list_runs(open_for_reading(path_, &nfs)).size(), 1u);
 }

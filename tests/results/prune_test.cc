@@ -18,9 +18,9 @@ using ::testing::IsEmpty;
 class PruneTest : public ::testing::Test {
  protected:
   PruneTest() {
-    store_complete(path_, example_run());          // 1
-    store_interrupted(path_, another_run(), 5);    // 2
-    store_complete(path_, longer_run());           // 3
+    store_complete(path_, example_run());        // 1
+    store_interrupted(path_, another_run(), 5);  // 2
+    store_complete(path_, longer_run());         // 3
   }
 
   static RunRecord longer_run() {
@@ -62,7 +62,8 @@ TEST_F(PruneTest, KeepsBaselines) {
   const PrunePlan by_age = plan({.created_before_us = INT64_MAX});
   EXPECT_THAT(ids(by_age), ElementsAre(2, 3));
   EXPECT_THAT(by_age.kept, ElementsAre("run 1: baseline \"release\""));
-  testing::expect_bad_input([&] { plan({.run_ids = {1}}); }, {"run 1 is the baseline \"release\"", "nothing was deleted"});
+  testing::expect_bad_input([&] { plan({.run_ids = {1}}); },
+                            {"run 1 is the baseline \"release\"", "nothing was deleted"});
 }
 
 TEST_F(PruneTest, DeletesARunWithEverythingThatOnlyItUsed) {
@@ -75,7 +76,9 @@ TEST_F(PruneTest, DeletesARunWithEverythingThatOnlyItUsed) {
   EXPECT_EQ(database.query_int("SELECT count(*) FROM prompt"), 18);
   EXPECT_EQ(database.query_int("SELECT count(*) FROM text"), 18);
   EXPECT_EQ(database.query_int("SELECT count(*) FROM tokenizer"), 1);
-  EXPECT_EQ(database.query_int("SELECT count(*) FROM score WHERE sample_id NOT IN (SELECT sample_id FROM sample)"), 0);
+  EXPECT_EQ(
+      database.query_int("SELECT count(*) FROM score WHERE sample_id NOT IN (SELECT sample_id FROM sample)"),
+      0);
   EXPECT_LT(std::filesystem::file_size(path_), size_before);
 }
 
@@ -95,7 +98,8 @@ TEST_F(PruneTest, ANumberIsNeverUsedAgain) {
 TEST_F(PruneTest, DeletingAllLeavesAnEmptyDatabase) {
   delete_runs({.created_before_us = INT64_MAX});
   const Database database = open_for_reading(path_);
-  for (const std::string table : {"run", "sample", "doc", "task", "dataset", "checkpoint", "checkpoint_file", "machine", "build"}) {
+  for (const std::string table :
+       {"run", "sample", "doc", "task", "dataset", "checkpoint", "checkpoint_file", "machine", "build"}) {
     EXPECT_EQ(database.query_int("SELECT count(*) FROM " + table), 0) << table;
   }
 }

@@ -15,8 +15,8 @@
 namespace fathom::results {
 namespace {
 
-using ::testing::IsEmpty;
 using testing::expect_bad_input;
+using ::testing::IsEmpty;
 
 class SnapshotTest : public ::testing::Test {
  protected:
@@ -58,7 +58,8 @@ TEST_F(SnapshotTest, ReplacesOnlyAResultsDatabaseAndOnlyWhenAsked) {
   snapshot(path_, out_, Existing::kReplace);
   EXPECT_EQ(open_for_reading(out_).query_int("SELECT count(*) FROM run"), 2);
   std::ofstream(folder_ / "notes.txt") << std::string(5000, 'n');
-  expect_bad_input([&] { snapshot(path_, folder_ / "notes.txt", Existing::kReplace); }, {"not a fathom results database"});
+  expect_bad_input([&] { snapshot(path_, folder_ / "notes.txt", Existing::kReplace); },
+                   {"not a fathom results database"});
   EXPECT_EQ(read_file(folder_ / "notes.txt").size(), 5000u);
 }
 
@@ -78,8 +79,10 @@ TEST_F(SnapshotTest, LeavesNothingBehindWhenItFails) {
   std::filesystem::create_directory(folder_ / "out");
   std::filesystem::permissions(folder_ / "out", std::filesystem::perms::owner_all);
   snapshot(path_, folder_ / "out/copy.db", Existing::kKeep);  // pages are copied as they are
-  EXPECT_FALSE(check_database(Database(folder_ / "out/copy.db", Database::Access::kReadOnly)).problems.empty());
-  expect_bad_input([&] { snapshot(path_, folder_ / "no/such/copy.db", Existing::kKeep); }, {"check that the folder exists"});
+  EXPECT_FALSE(
+      check_database(Database(folder_ / "out/copy.db", Database::Access::kReadOnly)).problems.empty());
+  expect_bad_input([&] { snapshot(path_, folder_ / "no/such/copy.db", Existing::kKeep); },
+                   {"check that the folder exists"});
 }
 
 TEST_F(SnapshotTest, ReplacingContentIsOneTransactionThatReadersSurvive) {

@@ -9,7 +9,8 @@
 namespace fathom::results {
 
 /// A complete run of the plan in `path`; its number there.
-inline int64_t store_complete(const std::filesystem::path& path, const RunRecord& run, Start start = Start::kFresh) {
+inline int64_t store_complete(const std::filesystem::path& path, const RunRecord& run,
+                              Start start = Start::kFresh) {
   Store store = Store::open_for_writing(path, "test");
   const StartedRun started = store.begin_run(run, start);
   store.commit_samples(example_samples(run));

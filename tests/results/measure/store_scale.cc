@@ -17,6 +17,7 @@
 #include "results/samples.h"
 #include "results/schema.h"
 #include "results/store.h"
+#include "results/throughput.h"
 
 namespace fathom::results {
 namespace {
@@ -77,13 +78,24 @@ RunRecord plan() {
   return run;
 }
 
-SampleRecord sample(uint64_t run, size_t task, size_t doc) {
+// The prompts of every run, by task and document: made once, so that writing is what takes the time.
+std::vector<std::vector<PromptRecord>> all_prompts(const RunRecord& run) {
+  std::vector<std::vector<PromptRecord>> prompts(run.tasks.size());
+  for (size_t task = 0; task < prompts.size(); ++task) {
+    for (size_t doc = 0; doc < run.tasks[task].docs.size(); ++doc) {
+      const std::string text = prompt_text(static_cast<int>(task), doc);
+      prompts[task].push_back(
+          {.ids_sha256 = sha256("ids " + text), .text_sha256 = sha256(text), .n_tokens = 700, .text = text});
+    }
+  }
+  return prompts;
+}
+
+SampleRecord sample(uint64_t run, size_t task, size_t doc, const PromptRecord& prompt) {
   const uint64_t item = task * 1000 + doc;
   SampleRecord s{
       .task = task, .doc = doc, .n_prompt = 700, .n_cached = 640, .gold = static_cast<int64_t>(doc % 4)};
-  const std::string text = prompt_text(static_cast<int>(task), doc);
-  s.prompt = {
-      .ids_sha256 = sha256("ids " + text), .text_sha256 = sha256(text), .n_tokens = 700, .text = text};
+  s.prompt = prompt;
   size_t best = 0;
   for (uint64_t c = 0; c < 4; ++c) {
     s.choice_logprobs.push_back(-4.0 * draw(run * 7 + c, item) - (c == doc % 4 ? 0.0 : 0.8));
@@ -99,21 +111,37 @@ SampleRecord sample(uint64_t run, size_t task, size_t doc) {
   return s;
 }
 
+void add_hour_of_ticks(Store& store) {
+  for (int64_t second = 0; second < 3600; ++second) {
+    PerfTick tick{.t_us = second * 1'000'000,
+                  .dt_us = 1'000'000,
+                  .n_samples = 4,
+                  .prefill_tokens = 2800,
+                  .rss_bytes = 1 << 30};
+    for (uint64_t i = 0; i < 4; ++i) {
+      tick.first_token.add(static_cast<int64_t>(1e5 * draw(i, static_cast<uint64_t>(second))));
+    }
+    store.add_tick(tick);
+  }
+}
+
 void fill(const std::filesystem::path& path, uint64_t n_runs) {
   Store store = Store::open_for_writing(path, "measure");
   const RunRecord run = plan();
+  const auto prompts = all_prompts(run);
   for (uint64_t r = 0; r < n_runs; ++r) {
     store.begin_run(run, Start::kFresh);
     std::vector<SampleRecord> batch;
     for (size_t task = 0; task < run.tasks.size(); ++task) {
       for (size_t doc = 0; doc < run.tasks[task].docs.size(); ++doc) {
-        batch.push_back(sample(r, task, doc));
+        batch.push_back(sample(r, task, doc, prompts[task][doc]));
         if (batch.size() < 64) continue;
         store.commit_samples(batch);
         batch.clear();
       }
     }
     store.commit_samples(batch);
+    if (r + 1 == n_runs) add_hour_of_ticks(store);
     store.set_checkpoint_files({{.path = "w", .size_bytes = 1}});
     store.finish_run(RunStatus::kComplete);
   }
@@ -147,6 +175,7 @@ void print_times(const std::filesystem::path& path) {
          run_info(database, last);
          load_metrics(database, last);
        }},
+      {"show: throughput of a run of an hour", [&] { run_throughput(database, last); }},
       {"show: flag rates of 57 tasks", [&] { task_rates(database, last); }},
       {"metrics of a run computed from its scores", [&] { compute_metrics(database, last); }},
       {"all samples of a run with scores",

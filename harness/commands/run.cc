@@ -78,6 +78,9 @@ int run_series(const RunOptions& options) {
     throw Error(ErrorKind::kUsage,
                 "--output is for one run, and --model matches several checkpoints; use `fathom show --json`");
   }
+  if (models.size() > 1 && !options.plan.committed.empty()) {
+    throw Error(ErrorKind::kUsage, "--committed is for one run, and --model matches several checkpoints");
+  }
   int exit_code = kExitDone;
   for (const std::string& model : models) {
     RunPlan plan = options.plan;

@@ -24,6 +24,12 @@ TEST(Policy, EveryKeyIsReadAndHashed) {
                 {"scope": "task:gsm8k", "metric": "exact_match", "filter": "strict-match", "margin": 0.03, "floor": 0}],
     "families": [{"group": "mmlu", "margin": 0.1}]})";
   const Policy policy = parse_policy(text, "p.json");
+  EXPECT_EQ(policy.margin, 0.02);
+  EXPECT_EQ(policy.floor, 0.001);
+  EXPECT_EQ(policy.family_margin, 0.03);
+  EXPECT_EQ(policy.min_paired, 0.9);
+  EXPECT_EQ(policy.max_unscored, 0.1);
+  EXPECT_EQ(policy.max_cut_rise, 0.2);
   EXPECT_EQ(policy.alpha, 0.1);
   EXPECT_EQ(policy.max_slowdown, 0.05);
   ASSERT_EQ(policy.primary->size(), 2u);

@@ -19,6 +19,7 @@ void add_all_commands(CLI::App& app, CommandContext& context) {
   add_compare(app, context);
   add_data(app, context);
   add_db(app, context);
+  add_doctor(app, context);
   add_exec(app, context);
   add_gate(app, context);
   add_generate(app, context);

@@ -20,6 +20,7 @@ void add_bench(CLI::App& app, CommandContext& context);
 void add_compare(CLI::App& app, CommandContext& context);
 void add_data(CLI::App& app, CommandContext& context);
 void add_db(CLI::App& app, CommandContext& context);
+void add_doctor(CLI::App& app, CommandContext& context);
 void add_exec(CLI::App& app, CommandContext& context);
 void add_gate(CLI::App& app, CommandContext& context);
 void add_generate(CLI::App& app, CommandContext& context);

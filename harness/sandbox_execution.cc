@@ -20,7 +20,7 @@ results::VerdictRecord verdict_record(const sandbox::Attempt& attempt, const Sha
   if (attempt.signal != 0) record.signal = attempt.signal;
   record.wall_us = static_cast<int64_t>(attempt.wall_ms * 1e3);
   record.cpu_us = static_cast<int64_t>(attempt.cpu_ms * 1e3);
-  record.peak_rss_bytes = static_cast<int64_t>(attempt.peak_rss_mb * 1e6);
+  record.peak_rss_bytes = static_cast<int64_t>(attempt.peak_rss_mb * (1 << 20));
   record.policy_sha256 = policy;
   return record;
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "harness/asking.h"
 #include "harness/commands.h"
+#include "harness/commands/sandbox_options.h"
 #include "harness/model_series.h"
 #include "harness/options.h"
 
@@ -25,7 +26,7 @@ constexpr const char* kExamples =
 struct RunOptions {
   RunPlan plan;
   bool dry_run = false;
-  std::string sandbox_level = "auto";
+  std::shared_ptr<SandboxArguments> sandbox = std::make_shared<SandboxArguments>();
 };
 
 void add_answering_options(CLI::App& command, RunPlan& plan) {
@@ -55,19 +56,11 @@ void add_keeping_options(CLI::App& command, RunOptions& options) {
                    "may be continued");
 }
 
-void add_sandbox_options(CLI::App& command, RunOptions& options) {
-  RunPlan& plan = options.plan;
-  command.add_option("--sandbox", options.sandbox_level, "how model-written programs are confined")
-      ->check(CLI::IsMember({"auto", "full", "bwrap", "landlock", "none"}))
-      ->capture_default_str();
-  command.add_flag("--i-know-this-is-unsafe", plan.sandbox.accept_no_sandbox, "needed for --sandbox=none");
-  command.add_flag("--skip-unavailable", plan.skip_unavailable,
+void add_code_options(CLI::App& command, RunOptions& options) {
+  options.sandbox->workers = 1;  // the engine has the processors; programs are short and take what it leaves
+  add_sandbox_options(command, options.sandbox);
+  command.add_flag("--skip-unavailable", options.plan.skip_unavailable,
                    "leave code tasks out when the sandbox is not available");
-  command.add_option("--sandbox-workers", plan.sandbox.n_workers, "programs that run at the same time")
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
-  command.add_option("--sandbox-python", plan.sandbox.python, "interpreter of code tasks")
-      ->option_text("FILE");
 }
 
 // One run after the other; a checkpoint that is done already costs nothing, so the same command goes on after
@@ -98,19 +91,17 @@ int run_series(const RunOptions& options) {
 void add_run(CLI::App& app, CommandContext& context) {
   CLI::App* command = app.add_subcommand("run", "Evaluate tasks, store every sample and print the table");
   const auto options = std::make_shared<RunOptions>();
-  // The engine has the processors; programs are short and take what it leaves.
-  options->plan.sandbox.n_workers = 1;
-  options->plan.sandbox.nice = 10;
   add_asking_options(*command, options->plan.asking);
   command->add_option("--seed", options->plan.seed, "seed of sampled answers")->capture_default_str();
   add_answering_options(*command, options->plan);
   add_keeping_options(*command, *options);
-  add_sandbox_options(*command, *options);
+  add_code_options(*command, *options);
   command->footer(kExamples);
   command->callback([options, &context] {
     RunPlan& plan = options->plan;
     plan.command_line = context.command_line;
-    plan.sandbox.level = sandbox::parse_level(options->sandbox_level);
+    plan.sandbox = options->sandbox->options();
+    plan.sandbox.nice = 10;
     if (!options->dry_run && plan.db.empty())
       throw Error(ErrorKind::kUsage, "--db FILE is needed (or --dry-run)");
     context.exit_code = run_series(*options);

@@ -33,7 +33,9 @@ void add_sandbox_options(CLI::App& command, const std::shared_ptr<SandboxArgumen
   command.add_flag("--i-know-this-is-unsafe", arguments->accept_no_sandbox, "Needed by --sandbox=none");
   command.add_option("--python", arguments->python,
                      "CPython >= 3.9 that runs the programs [/usr/bin/python3, else PATH]");
-  command.add_option("--workers", arguments->workers, "Programs at the same time [one a processor]");
+  command.add_option("--workers", arguments->workers, "Programs at the same time; 0: one a processor")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
   command
       .add_option("--timing", arguments->timing,
                   "default: CPU time decides; reference: wall time, as the original HumanEval harness")

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -21,6 +20,7 @@
 
 #include "base/error.h"
 #include "scorers/sandbox/bubblewrap.h"
+#include "scorers/sandbox/namespaces.h"
 #include "scorers/sandbox/pipe.h"
 
 namespace fathom::sandbox {
@@ -32,58 +32,6 @@ constexpr int kScriptTarget = 8;
 constexpr int kFilterTarget = 7;
 constexpr int kInfoTarget = 6;
 constexpr int kFirstHigh = 32;
-
-struct NamespaceFlag {
-  uint64_t flag;
-  const char* layer;
-};
-constexpr NamespaceFlag kNamespaces[] = {
-    {CLONE_NEWUSER, "user namespace"},    {CLONE_NEWPID, "pid namespace"}, {CLONE_NEWNS, "mount namespace"},
-    {CLONE_NEWNET, "network namespace"},  {CLONE_NEWIPC, "ipc namespace"}, {CLONE_NEWUTS, "uts namespace"},
-    {CLONE_NEWCGROUP, "cgroup namespace"},
-};
-
-pid_t clone_process(uint64_t flags) {
-  clone_args args{};
-  args.flags = flags;
-  args.exit_signal = SIGCHLD;
-  const long pid = syscall(SYS_clone3, &args, sizeof args);
-  if (pid >= 0 || errno != ENOSYS) return static_cast<pid_t>(pid);
-  // Container filters refuse clone3 this way, as they cannot read its flags.
-#if defined(__x86_64__)
-  return static_cast<pid_t>(syscall(SYS_clone, flags | SIGCHLD, nullptr, nullptr, nullptr, 0));
-#else
-  return static_cast<pid_t>(syscall(SYS_clone, flags | SIGCHLD, nullptr, nullptr, 0, nullptr));
-#endif
-}
-
-// The kernel reports one error for all namespaces together: ask for them one by one to name the layer.
-[[noreturn]] void throw_refused_namespace(int error) {
-  for (const auto& [flag, layer] : kNamespaces) {
-    const pid_t pid = clone_process(flag | CLONE_NEWUSER);
-    if (pid == 0) _exit(0);
-    if (pid < 0) throw SetupFailure{layer, "clone", errno};
-    waitpid(pid, nullptr, 0);
-  }
-  throw SetupFailure{"user namespace", "clone with all namespaces", error};
-}
-
-void write_map(pid_t pid, const char* name, const std::string& line) {
-  const std::string path = "/proc/" + std::to_string(pid) + "/" + name;
-  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  const bool written = fd >= 0 && write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size());
-  const int error = errno;
-  if (fd >= 0) close(fd);
-  if (!written) throw SetupFailure{"user namespace", std::string("writing ") + name, error};
-}
-
-void write_id_maps(pid_t pid, const ZygoteSpec& spec) {
-  const uid_t outer_user = spec.outer_id ? *spec.outer_id : getuid();
-  const gid_t outer_group = spec.outer_id ? *spec.outer_id : getgid();
-  write_map(pid, "setgroups", "deny");
-  write_map(pid, "uid_map", fmt::format("{} {} 1", kInnerId, outer_user));
-  write_map(pid, "gid_map", fmt::format("{} {} 1", kInnerId, outer_group));
-}
 
 // In the new process from here on.
 
@@ -231,7 +179,7 @@ Zygote::Zygote(const ZygoteSpec& spec) {
     fds.info = info_.get();
   }
   if (spec.level == Level::kFull) {
-    for (const NamespaceFlag& space : kNamespaces) flags |= space.flag;
+    for (const NamespaceFlag& space : all_namespaces()) flags |= space.flag;
   }
   pid_ = clone_process(flags);
   if (pid_ == 0) {
@@ -239,11 +187,12 @@ Zygote::Zygote(const ZygoteSpec& spec) {
     run_new_process(spec, fds);
   }
   if (pid_ < 0) {
-    if (flags != 0) throw_refused_namespace(errno);
-    throw Error(ErrorKind::kEnvironment, fmt::format("a new process: {}", std::strerror(errno)), "sandbox");
+    const int error = errno;
+    if (flags != 0) throw refused_namespace().value_or(SetupFailure{"user namespace", "clone with all namespaces", error});
+    throw Error(ErrorKind::kEnvironment, fmt::format("a new process: {}", std::strerror(error)), "sandbox");
   }
   try {
-    if (flags != 0) write_id_maps(pid_, spec);
+    if (flags != 0) write_id_maps(pid_, spec.outer_id.value_or(getuid()), spec.outer_id.value_or(getgid()));
   } catch (const SetupFailure&) {
     end();
     throw;

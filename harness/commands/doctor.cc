@@ -1,7 +1,7 @@
 // `fathom doctor`: can this machine run code tasks, how strongly confined, and what does a sample cost?
 //
-// Nothing here is a guess: each layer is tried, each level is started with its preflight, and the cost is that of
-// programs that were run.
+// Nothing here is a guess: each layer is tried, each level is started with its preflight, and the cost is
+// that of programs that were run.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
@@ -41,14 +41,18 @@ const sandbox::Job& typical_job() {
   static const sandbox::Job kJob = {
       .id = "doctor",
       .kind = sandbox::JobKind::kCheck,
-      .prompt = "from typing import List\n\n\ndef running_maximum(values: List[int]) -> List[int]:\n"
-                "    \"\"\"The largest value so far, at every position.\"\"\"\n",
-      .completion = "    largest, result = None, []\n    for value in values:\n"
-                    "        largest = value if largest is None else max(largest, value)\n"
-                    "        result.append(largest)\n    return result\n",
-      .test = "def check(candidate):\n    assert candidate([]) == []\n    assert candidate([1, 2, 3]) == [1, 2, 3]\n"
-              "    assert candidate([3, 2, 1]) == [3, 3, 3]\n    assert candidate([3, 2, 7, 1]) == [3, 3, 7, 7]\n"
-              "    assert candidate([-2, -5, -1]) == [-2, -2, -1]\n",
+      .prompt =
+          "from typing import List\n\n\ndef running_maximum(values: List[int]) -> List[int]:\n"
+          "    \"\"\"The largest value so far, at every position.\"\"\"\n",
+      .completion =
+          "    largest, result = None, []\n    for value in values:\n"
+          "        largest = value if largest is None else max(largest, value)\n"
+          "        result.append(largest)\n    return result\n",
+      .test =
+          "def check(candidate):\n    assert candidate([]) == []\n    assert candidate([1, 2, 3]) == [1, 2, "
+          "3]\n"
+          "    assert candidate([3, 2, 1]) == [3, 3, 3]\n    assert candidate([3, 2, 7, 1]) == [3, 3, 7, 7]\n"
+          "    assert candidate([-2, -5, -1]) == [-2, -2, -1]\n",
       .entry_point = "running_maximum",
       .setup = {},
       .tests = {},
@@ -73,10 +77,11 @@ json measure_samples(sandbox::Sandbox& sandbox) {
     sandbox.submit(typical_job());
     const std::optional<sandbox::Result> result = sandbox.next();
     if (!result || result->verdict != sandbox::Verdict::kPass) {
-      throw Error(ErrorKind::kEnvironment,
-                  fmt::format("a right program was judged {}: {}", result ? verdict_name(result->verdict) : "not at all",
-                              result ? result->detail : ""),
-                  "sandbox");
+      throw Error(
+          ErrorKind::kEnvironment,
+          fmt::format("a right program was judged {}: {}",
+                      result ? verdict_name(result->verdict) : "not at all", result ? result->detail : ""),
+          "sandbox");
     }
     if (i < kWarmUpSamples) continue;
     wall.push_back(result->wall_ms);
@@ -90,7 +95,8 @@ json measure_samples(sandbox::Sandbox& sandbox) {
           {"program_cpu_ms_p50", rounded(quantile(runner_cpu, 0.5))}};
 }
 
-// Start-up with preflight, layers and, if `measure`, the cost of a sample; or the reason why there is none of this.
+// Start-up with preflight, layers and, if `measure`, the cost of a sample; or the reason why there is none of
+// this.
 json examine_level(const sandbox::SandboxOptions& options, bool measure) {
   json found = {{"level", level_name(options.level)}, {"available", false}};
   try {
@@ -148,9 +154,10 @@ void print_line(const std::string& name, const std::string& state, const std::st
 
 void print(const json& report) {
   const json& python = report.at("python");
-  fmt::print("python\n  {}\n\n", python.contains("path") ? python.at("path").get<std::string>() + ", CPython " +
-                                                           python.at("version").get<std::string>()
-                                                     : python.at("reason").get<std::string>());
+  fmt::print("python\n  {}\n\n", python.contains("path")
+                                     ? python.at("path").get<std::string>() + ", CPython " +
+                                           python.at("version").get<std::string>()
+                                     : python.at("reason").get<std::string>());
   fmt::print("layers, each tried by itself\n");
   for (const json& layer : report.at("layers")) {
     print_line(layer.at("layer"), layer.at("present").get<bool>() ? "present" : "absent", layer.at("note"));
@@ -169,13 +176,15 @@ void print(const json& report) {
     return;
   }
   const auto chosen = asked.at("chosen").get<std::string>();
-  fmt::print("\n--sandbox={}{}: start-up {:.0f} ms with preflight\n", name, chosen == name ? "" : " chooses " + chosen,
-             asked.at("start_ms").get<double>());
+  fmt::print("\n--sandbox={}{}: start-up {:.0f} ms with preflight\n", name,
+             chosen == name ? "" : " chooses " + chosen, asked.at("start_ms").get<double>());
   for (const json& warning : asked.at("warnings")) fmt::print("  without {}\n", warning.get<std::string>());
   const json& sample = asked.at("sample");
-  fmt::print("  one sample: {} ms wall (95 % within {} ms), {} ms of CPU time, {} ms of it the program's; {} samples\n",
-             sample.at("wall_ms_p50").dump(), sample.at("wall_ms_p95").dump(), sample.at("cpu_ms_p50").dump(),
-             sample.at("program_cpu_ms_p50").dump(), sample.at("n").dump());
+  fmt::print(
+      "  one sample: {} ms wall (95 % within {} ms), {} ms of CPU time, {} ms of it the program's; {} "
+      "samples\n",
+      sample.at("wall_ms_p50").dump(), sample.at("wall_ms_p95").dump(), sample.at("cpu_ms_p50").dump(),
+      sample.at("program_cpu_ms_p50").dump(), sample.at("n").dump());
   fmt::print("  policy {}\n", asked.at("policy_hash").get<std::string>());
 }
 
@@ -185,7 +194,8 @@ void add_doctor(CLI::App& app, CommandContext& context) {
   auto options = std::make_shared<DoctorOptions>();
   CLI::App* command = app.add_subcommand(
       "doctor",
-      "Say whether this machine can run code tasks: the interpreter, each layer of the sandbox and why it is\n"
+      "Say whether this machine can run code tasks: the interpreter, each layer of the sandbox and why it "
+      "is\n"
       "missing, the level that --sandbox chooses, and what start-up and one sample cost, measured now.\n"
       "Exit code 5 when the level asked for is refused.\n"
       "Example: fathom doctor --sandbox full");

@@ -153,7 +153,9 @@ void Broker::start_level(Level level) {
   options.level = level;
   if (level == Level::kBwrap && find_bubblewrap().empty()) {
     const Error error = environment_error({"bubblewrap", "not installed", 0}, level);
-    throw auto_refusal_.empty() ? error : Error(ErrorKind::kEnvironment, auto_refusal_ + "; " + error.message(), "sandbox");
+    throw auto_refusal_.empty()
+        ? error
+        : Error(ErrorKind::kEnvironment, auto_refusal_ + "; " + error.message(), "sandbox");
   }
   cells_.clear();
   running_.clear();
@@ -175,12 +177,14 @@ void Broker::start_another_cell() {
 void Broker::cell_ready(Cell&) {
   if (started_) return;
   started_ = true;
-  send(FrameKind::kStarted, plan_->run_record().dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  send(FrameKind::kStarted,
+       plan_->run_record().dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 void Broker::cell_failed(Cell&, const SetupFailure& failure) {
   const Error error = environment_error(failure, plan_->level());
-  // Only before the first cell was ready, and only when the user left the choice: a level never changes in a run.
+  // Only before the first cell was ready, and only when the user left the choice: a level never changes in a
+  // run.
   if (!started_ && options_.level == Level::kAuto && plan_->level() == Level::kFull) {
     auto_refusal_ = error.message();
     try {
@@ -198,14 +202,15 @@ void Broker::cell_failed(Cell&, const SetupFailure& failure) {
 void Broker::refuse(const Error& error) {
   if (refused_) return;
   refused_ = true;
-  send(FrameKind::kFailed, nlohmann::json{{"kind", static_cast<int>(error.kind())},
-                                          {"message", error.message()},
-                                          {"where", error.where()}}
-                               .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  send(FrameKind::kFailed,
+       nlohmann::json{
+           {"kind", static_cast<int>(error.kind())}, {"message", error.message()}, {"where", error.where()}}
+           .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 int Broker::n_busy() const {
-  return static_cast<int>(std::count_if(cells_.begin(), cells_.end(), [](const auto& cell) { return cell->busy(); }));
+  return static_cast<int>(
+      std::count_if(cells_.begin(), cells_.end(), [](const auto& cell) { return cell->busy(); }));
 }
 
 Cell* Broker::idle_cell() {
@@ -289,12 +294,15 @@ void Broker::finish(std::unique_ptr<Pending> pending, CellOwner::Finished& finis
   send(FrameKind::kResult, pack_result(result));
 }
 
-void Broker::send(FrameKind kind, std::string_view payload) { outgoing_ += make_frame(kind, payload); }
+void Broker::send(FrameKind kind, std::string_view payload) {
+  outgoing_ += make_frame(kind, payload);
+}
 
 void Broker::flush() {
   size_t done = 0;
   while (done < outgoing_.size()) {
-    const ssize_t n = ::send(socket_.get(), outgoing_.data() + done, outgoing_.size() - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t n =
+        ::send(socket_.get(), outgoing_.data() + done, outgoing_.size() - done, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno != EAGAIN) ended_ = true;
     if (n <= 0) break;

@@ -17,7 +17,8 @@ std::vector<std::string> bubblewrap_arguments(const ZygoteSpec& spec, int filter
   std::vector<std::string> argv = {find_bubblewrap()};
   const auto add = [&argv](std::initializer_list<std::string> words) { argv.insert(argv.end(), words); };
   const std::string id = std::to_string(kInnerId);
-  add({"--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"});
+  add({"--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
+       "--unshare-cgroup"});
   add({"--uid", id, "--gid", id, "--hostname", kHostName, "--cap-drop", "ALL"});
   add({"--die-with-parent", "--new-session", "--as-pid-1", "--clearenv"});
   for (const std::string& variable : spec.environment) {

@@ -15,7 +15,8 @@ std::string find_bubblewrap();
 /// namespace is named and none is optional: bwrap's own "--unshare-all" goes on without a user namespace.
 std::vector<std::string> bubblewrap_arguments(const ZygoteSpec& spec, int filter_fd, int info_fd);
 
-/// Compares the namespaces in bwrap's report (JSON) with the supervisor's. Throws SetupFailure naming a shared one.
+/// Compares the namespaces in bwrap's report (JSON) with the supervisor's. Throws SetupFailure naming a
+/// shared one.
 void check_bubblewrap_namespaces(const std::string& info, const HostWitness& witness);
 
 }  // namespace fathom::sandbox

@@ -42,12 +42,14 @@ double one_minute_load() {
   return getloadavg(&load, 1) == 1 ? load : 0;
 }
 
-// What the judge needs to know about a problem: the same for all its samples, so that they share what it compiles.
+// What the judge needs to know about a problem: the same for all its samples, so that they share what it
+// compiles.
 std::string problem_text(const Job& job) {
   nlohmann::json spec;
   switch (job.kind) {
     case JobKind::kCheck:
-      spec = {{"mode", "check"}, {"prompt", job.prompt}, {"test", job.test}, {"entry_point", job.entry_point}};
+      spec = {
+          {"mode", "check"}, {"prompt", job.prompt}, {"test", job.test}, {"entry_point", job.entry_point}};
       break;
     case JobKind::kAsserts:
       spec = {{"mode", "asserts"}, {"setup", job.setup}, {"tests", job.tests}};
@@ -70,7 +72,9 @@ pid_t pid_of(int pidfd) {
   return 0;
 }
 
-bool exists(int pidfd) { return syscall(SYS_pidfd_send_signal, pidfd, 0, nullptr, 0) == 0; }
+bool exists(int pidfd) {
+  return syscall(SYS_pidfd_send_signal, pidfd, 0, nullptr, 0) == 0;
+}
 
 std::string read_available(int fd, size_t limit, bool& closed) {
   std::string text;
@@ -93,7 +97,7 @@ struct Cell::Sample {
   Limits limits;
   Clock::time_point start;
   double load = 0;
-  FileDescriptor verdict;    // of the judge, or of the probe
+  FileDescriptor verdict;  // of the judge, or of the probe
   std::string verdict_text;
   bool decided = false;      // the verdict pipe is closed
   FileDescriptor output[2];  // standard output and standard error
@@ -107,11 +111,14 @@ struct Cell::Sample {
 Cell::Cell(int index, const CellPlan& plan, EventLoop& loop, CellOwner& owner)
     : index_(index), plan_(plan), loop_(loop), owner_(owner) {}
 
-Cell::~Cell() { stop(); }
+Cell::~Cell() {
+  stop();
+}
 
 void Cell::stop() {
   if (sample_) {
-    for (const int fd : {sample_->verdict.get(), sample_->output[0].get(), sample_->output[1].get()}) loop_.forget(fd);
+    for (const int fd : {sample_->verdict.get(), sample_->output[0].get(), sample_->output[1].get()})
+      loop_.forget(fd);
   }
   sample_.reset();
   for (Side* side : {&runner_, &judge_}) {
@@ -163,9 +170,9 @@ void Cell::on_report(Side& side) {
     case ReportKind::kFailed: {
       const std::string text = report.text;
       const size_t end = text.find('\n');
-      const SetupFailure failure = end == std::string::npos
-                                       ? SetupFailure{text, "", report.status}
-                                       : SetupFailure{text.substr(0, end), text.substr(end + 1), report.status};
+      const SetupFailure failure =
+          end == std::string::npos ? SetupFailure{text, "", report.status}
+                                   : SetupFailure{text.substr(0, end), text.substr(end + 1), report.status};
       if (state_ != State::kBusy) return fail(failure);
       sample_->evidence.sandbox_failure = describe(failure);
       return;
@@ -182,11 +189,13 @@ void Cell::on_zygote_gone(Side& side) {
   const std::string name = &side == &runner_ ? "runner" : "judge";
   const std::string errors = side.zygote->errors();
   if (state_ != State::kBusy) {
-    return fail({"python", fmt::format("the {}'s interpreter ended before it was ready{}{}", name,
-                                       errors.empty() ? "" : ": ", errors),
+    return fail({"python",
+                 fmt::format("the {}'s interpreter ended before it was ready{}{}", name,
+                             errors.empty() ? "" : ": ", errors),
                  0});
   }
-  sample_->evidence.sandbox_failure = fmt::format("the {}'s zygote died{}{}", name, errors.empty() ? "" : ": ", errors);
+  sample_->evidence.sandbox_failure =
+      fmt::format("the {}'s zygote died{}{}", name, errors.empty() ? "" : ": ", errors);
   finish();
 }
 
@@ -241,8 +250,10 @@ void Cell::run(const Job& job, const Limits& limits) {
   sample_->start = sample_->progress = Clock::now();
   next_tick_ = sample_->start + kFirstTick;
 
-  Pipe calls = make_pipe(), replies = make_pipe(), verdict = make_pipe(), out = make_pipe(), err = make_pipe();
-  const FileDescriptor program = make_memory_file("program", job.kind == JobKind::kCheck ? job.prompt + job.completion : job.completion);
+  Pipe calls = make_pipe(), replies = make_pipe(), verdict = make_pipe(), out = make_pipe(),
+       err = make_pipe();
+  const FileDescriptor program =
+      make_memory_file("program", job.kind == JobKind::kCheck ? job.prompt + job.completion : job.completion);
   const std::string problem = problem_text(job);
   const FileDescriptor tests = make_memory_file("tests", problem);
 
@@ -260,7 +271,8 @@ void Cell::run(const Job& job, const Limits& limits) {
   order.memory_bytes = kFixedLimits.judge_memory_mb * kMiB;
   order.tmp_bytes = plan_.options().limits.tmp_mb * kMiB;
   order.processes = 1;
-  const int judge_fds[] = {tests.get(), replies.read_end.get(), calls.write_end.get(), verdict.write_end.get()};
+  const int judge_fds[] = {tests.get(), replies.read_end.get(), calls.write_end.get(),
+                           verdict.write_end.get()};
   const bool judge_took = judge_.zygote->send(order, judge_fds);
   if (!runner_took || !judge_took) {
     return;  // the zygote is gone: its socket says so in the next round
@@ -268,9 +280,11 @@ void Cell::run(const Job& job, const Limits& limits) {
   sample_->verdict = std::move(verdict.read_end);
   sample_->output[0] = std::move(out.read_end);
   sample_->output[1] = std::move(err.read_end);
-  for (const int fd : {sample_->verdict.get(), sample_->output[0].get(), sample_->output[1].get()}) make_non_blocking(fd);
+  for (const int fd : {sample_->verdict.get(), sample_->output[0].get(), sample_->output[1].get()})
+    make_non_blocking(fd);
   loop_.watch(sample_->verdict.get(), [this] { read_verdict(); });
-  for (const int stream : {0, 1}) loop_.watch(sample_->output[stream].get(), [this, stream] { read_output(stream); });
+  for (const int stream : {0, 1})
+    loop_.watch(sample_->output[stream].get(), [this, stream] { read_output(stream); });
 }
 
 void Cell::read_verdict() {
@@ -323,13 +337,19 @@ void Cell::finish() {
   if (sample_->verdict) read_verdict();
   loop_.forget(sample_->verdict.get());
 
-  const auto cpu = [](const Report& exit) { return static_cast<double>(exit.user_us + exit.system_us) / 1e3; };
+  const auto cpu = [](const Report& exit) {
+    return static_cast<double>(exit.user_us + exit.system_us) / 1e3;
+  };
   CellOwner::Finished finished;
   Evidence& evidence = sample_->evidence;
   evidence.judge = parse_judge_outcome(sample_->verdict_text);
   evidence.judge_status = judge_.exit.status;
   evidence.runner_status = runner_.exit.status;
-  evidence.runner_killed = runner_.killed && WIFSIGNALED(runner_.exit.status) && WTERMSIG(runner_.exit.status) == SIGKILL;
+  // A judge that found the program gone spoke before we killed what was left of it.
+  const bool gone_before =
+      evidence.judge && evidence.judge->outcome == "gone" && evidence.stopped_by == StoppedBy::kNobody;
+  evidence.runner_killed = runner_.killed && !gone_before && WIFSIGNALED(runner_.exit.status) &&
+                           WTERMSIG(runner_.exit.status) == SIGKILL;
   evidence.runner_flags = runner_.exit.flags;
   evidence.wall_ms = elapsed_ms(sample_->start, now);
   evidence.judge_cpu_ms = cpu(judge_.exit);
@@ -379,7 +399,8 @@ double Cell::cpu_ms(Side& side) {
 bool Cell::sleeping(const Side& side) const {
   if (side.child_exited || side.child_pid <= 0) return true;
   std::error_code error;
-  for (const auto& task : std::filesystem::directory_iterator("/proc/" + std::to_string(side.child_pid) + "/task", error)) {
+  for (const auto& task :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(side.child_pid) + "/task", error)) {
     std::ifstream file(task.path() / "stat");
     const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
     const size_t end = text.rfind(')');  // the name before it may hold anything

@@ -1,7 +1,7 @@
 // One cell: a runner zygote, a judge zygote and the sample between them.
 //
-// A cell is started, proves its layers (preflight) and then runs one sample at a time: order to both zygotes, watch
-// clocks and output, collect the verdict and both exits. It belongs to the supervisor's thread.
+// A cell is started, proves its layers (preflight) and then runs one sample at a time: order to both zygotes,
+// watch clocks and output, collect the verdict and both exits. It belongs to the supervisor's thread.
 #pragma once
 
 #include <chrono>
@@ -71,7 +71,7 @@ class Cell {
     bool ready = false;
     FileDescriptor child;  // pidfd
     bool child_exited = false;
-    bool killed = false;   // by us, before it exited
+    bool killed = false;  // by us, before it exited
     std::optional<clockid_t> clock;
     pid_t child_pid = 0;
     Report exit;

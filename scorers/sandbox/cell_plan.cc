@@ -1,5 +1,6 @@
 #include "scorers/sandbox/cell_plan.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <pwd.h>
 #include <sys/stat.h>
@@ -16,23 +17,26 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "scorers/sandbox/file_descriptor.h"
 #include "scorers/sandbox/landlock.h"
 #include "scorers/sandbox/python_sources.h"
 #include "scorers/sandbox/seccomp_filter.h"
+#include "scorers/sandbox/system_calls.h"
 
 namespace fathom::sandbox {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Imported before the first fork: what HumanEval, MBPP and most answers import. Every module here is paid once per
-// cell and saves its import in each sample; each resident page makes every fork a little dearer.
-const std::vector<std::string> kPreloaded = {"typing",    "math",   "re",     "collections", "itertools", "functools",
-                                             "string",    "heapq",  "bisect", "random",      "copy",      "datetime",
-                                             "operator"};
+// Imported before the first fork: what HumanEval, MBPP and most answers import. Every module here is paid
+// once per cell and saves its import in each sample; each resident page makes every fork a little dearer.
+const std::vector<std::string> kPreloaded = {"typing",    "math",     "re",      "collections", "itertools",
+                                             "functools", "string",   "heapq",   "bisect",      "random",
+                                             "copy",      "datetime", "operator"};
 constexpr int64_t kMiB = 1 << 20;
 
-// Reads the configuration line and the source from descriptor 8. The empty entry of sys.path is the working folder.
+// Reads the configuration line and the source from descriptor 8. The empty entry of sys.path is the working
+// folder.
 constexpr const char* kBootstrap =
     "import sys,posix\n"
     "sys.path[:]=[p for p in sys.path if p]\n"
@@ -50,8 +54,10 @@ std::vector<std::string> interpreter_arguments(const Interpreter& interpreter) {
 }
 
 std::vector<std::string> environment(const std::string& folder) {
-  return {"PATH=/usr/bin:/bin", "HOME=" + folder, "TMPDIR=" + folder, "TZ=UTC", "LC_ALL=C.UTF-8", "PYTHONHASHSEED=0",
-          // One thread of a library is one thread of CPU time; one arena of the C library keeps the address space small.
+  return {"PATH=/usr/bin:/bin", "HOME=" + folder, "TMPDIR=" + folder, "TZ=UTC", "LC_ALL=C.UTF-8",
+          "PYTHONHASHSEED=0",
+          // One thread of a library is one thread of CPU time; one arena of the C library keeps the address
+          // space small.
           "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1", "MALLOC_ARENA_MAX=1"};
 }
 
@@ -76,10 +82,13 @@ std::string hex(const std::string& bytes) {
   return text;
 }
 
-nlohmann::json child_filters() {
+nlohmann::json child_filters(Level level, int landlock_abi) {
+  std::vector<std::string_view> refused;
+  if (level == Level::kLandlock) refused = calls_past_landlock(landlock_abi);
   nlohmann::json filters;
-  for (const auto& [name, processes] : {std::pair{"one", ChildProcesses::kOne}, {"many", ChildProcesses::kMany}}) {
-    const ChildFilter filter = child_filter(processes);
+  for (const auto& [name, processes] :
+       {std::pair{"one", ChildProcesses::kOne}, {"many", ChildProcesses::kMany}}) {
+    const ChildFilter filter = child_filter({.processes = processes, .refused = refused});
     filters[name] = {{"code", hex(filter.code)}, {"pid_offsets", filter.pid_offsets}};
   }
   return filters;
@@ -106,12 +115,40 @@ std::string role_source(Role role) {
   return source + "\nmain(json.loads(CONFIG))\n";
 }
 
-std::string sha256_hex(const std::string& text) { return to_hex(sha256(std::string_view(text))); }
+// Also what a program left without rights for its owner. A program's folder holds kFixedLimits.tmp_files at
+// most, so the recursion is bounded.
+void remove_content(int folder) {
+  DIR* entries = fdopendir(dup(folder));
+  if (entries == nullptr) return;
+  while (const dirent* entry = readdir(entries)) {
+    const std::string_view name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    if (unlinkat(folder, entry->d_name, 0) == 0 || (errno != EISDIR && errno != EPERM)) continue;
+    fchmodat(folder, entry->d_name, 0700, 0);
+    const FileDescriptor inner(
+        openat(folder, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (inner) remove_content(inner.get());
+    unlinkat(folder, entry->d_name, AT_REMOVEDIR);
+  }
+  closedir(entries);
+}
+
+void remove_folder(const std::string& path) {
+  chmod(path.c_str(), 0700);
+  const FileDescriptor folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (folder) remove_content(folder.get());
+  rmdir(path.c_str());
+}
+
+std::string sha256_hex(const std::string& text) {
+  return to_hex(sha256(std::string_view(text)));
+}
 
 }  // namespace
 
 HostFolder::HostFolder() {
-  const char* base = std::getenv("TMPDIR");  // where this machine wants temporary files; not an option of fathom
+  const char* base =
+      std::getenv("TMPDIR");  // where this machine wants temporary files; not an option of fathom
   path_ = std::string(base != nullptr && base[0] == '/' ? base : "/tmp") + "/fathom-sandbox-XXXXXX";
   if (mkdtemp(path_.data()) == nullptr) {
     throw Error(ErrorKind::kEnvironment, fmt::format("mkdtemp {}: {}", path_, std::strerror(errno)),
@@ -121,8 +158,7 @@ HostFolder::HostFolder() {
 }
 
 HostFolder::~HostFolder() {
-  std::error_code error;
-  fs::remove_all(path_, error);
+  remove_folder(path_);
 }
 
 CellPlan::CellPlan(const SandboxOptions& options, const Interpreter& interpreter, const HostWitness& witness)
@@ -139,8 +175,8 @@ void CellPlan::choose_layers() {
   if (level() == Level::kFull || level() == Level::kBwrap) {
     if (level() == Level::kBwrap) layers_.push_back("bubblewrap");
     layers_.insert(layers_.end(), {"user namespace", "pid namespace", "mount namespace", "network namespace",
-                                   "ipc namespace", "uts namespace", "cgroup namespace", "private root", "fresh /tmp",
-                                   "capabilities"});
+                                   "ipc namespace", "uts namespace", "cgroup namespace", "private root",
+                                   "fresh /tmp", "capabilities"});
   }
   if (level() != Level::kNone) {
     layers_.insert(layers_.end(), {"no_new_privs", "seccomp"});
@@ -168,7 +204,7 @@ nlohmann::json CellPlan::zygote_config(Role role, const std::string& folder) con
       {"tmp_files", kFixedLimits.tmp_files},
       {"mountable", full && runner},
       {"watch", !full && runner},
-      {"reap", own_root ? "namespace" : level() == Level::kNone ? "children" : "nothing"},
+      {"reap", own_root ? "namespace" : "children"},
       {"calls", child_call_numbers()},
       {"landlock", nullptr},
       {"child_filters", nlohmann::json::object()},
@@ -188,7 +224,7 @@ nlohmann::json CellPlan::zygote_config(Role role, const std::string& folder) con
     config["environment"].push_back(variable.substr(0, variable.find('=')));
   }
   if (!runner || level() == Level::kNone) return config;
-  config["child_filters"] = child_filters();
+  config["child_filters"] = child_filters(level(), landlock_abi_);
   if (landlock_abi_ > 0) config["landlock"] = landlock_rules(landlock_abi_, visible_);
   return config;
 }
@@ -209,8 +245,7 @@ ZygoteSpec CellPlan::zygote(int index, Role role) const {
   spec.folder = "/tmp";
   if (folder_) {
     spec.folder = fmt::format("{}/{}-{}", folder_->path(), index, runner ? "runner" : "judge");
-    std::error_code error;
-    fs::remove_all(spec.folder, error);
+    remove_folder(spec.folder);
     const bool made = mkdir(spec.folder.c_str(), 0700) == 0;
     if (!made || (spec.outer_id && chown(spec.folder.c_str(), *spec.outer_id, *spec.outer_id) != 0)) {
       throw SetupFailure{"working folder", "making " + spec.folder, errno};
@@ -222,7 +257,8 @@ ZygoteSpec CellPlan::zygote(int index, Role role) const {
 }
 
 nlohmann::json CellPlan::policy(const Limits& limits) const {
-  nlohmann::json mounts = {{"folders", visible_.folders}, {"files", visible_.files}, {"hidden", visible_.hidden_folders}};
+  nlohmann::json mounts = {
+      {"folders", visible_.folders}, {"files", visible_.files}, {"hidden", visible_.hidden_folders}};
   std::vector<std::string> flags = interpreter_arguments(interpreter_);
   return {{"level", level_name(level())},
           {"layers", layers_},
@@ -240,7 +276,8 @@ nlohmann::json CellPlan::policy(const Limits& limits) const {
           {"preloaded", kPreloaded},
           {"runner_filter_sha256", sha256_hex(runner_filter_)},
           {"judge_filter_sha256", sha256_hex(judge_filter_)},
-          {"child_filters_sha256", level() == Level::kNone ? "" : sha256_hex(child_filters().dump())},
+          {"child_filters_sha256",
+           level() == Level::kNone ? "" : sha256_hex(child_filters(level(), landlock_abi_).dump())},
           {"landlock_abi", landlock_abi_},
           {"runner_script_sha256", sha256_hex(role_source(Role::kRunner))},
           {"judge_script_sha256", sha256_hex(role_source(Role::kJudge))}};

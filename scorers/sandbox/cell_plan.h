@@ -1,4 +1,5 @@
-// Everything that is decided once per run: interpreter, level, layers, filters, scripts. A cell is started from it.
+// Everything that is decided once per run: interpreter, level, layers, filters, scripts. A cell is started
+// from it.
 #pragma once
 
 #include <cstdint>

@@ -10,7 +10,8 @@
 namespace fathom::sandbox {
 
 EventLoop::EventLoop() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
-  if (!epoll_) throw Error(ErrorKind::kEnvironment, fmt::format("epoll_create1: {}", std::strerror(errno)), "sandbox");
+  if (!epoll_)
+    throw Error(ErrorKind::kEnvironment, fmt::format("epoll_create1: {}", std::strerror(errno)), "sandbox");
 }
 
 namespace {

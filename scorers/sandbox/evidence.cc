@@ -15,12 +15,15 @@ namespace fathom::sandbox {
 namespace {
 
 constexpr size_t kLongestMessage = 2048;
+constexpr double kNearLimit = 0.5;
 
 bool has_class(const JudgeOutcome& judge, std::string_view name) {
   return std::find(judge.classes.begin(), judge.classes.end(), name) != judge.classes.end();
 }
 
-std::string class_name(const JudgeOutcome& judge) { return judge.classes.empty() ? "" : judge.classes.front(); }
+std::string class_name(const JudgeOutcome& judge) {
+  return judge.classes.empty() ? "" : judge.classes.front();
+}
 
 std::string describe_exception(const JudgeOutcome& judge) {
   std::string text = class_name(judge);
@@ -30,7 +33,9 @@ std::string describe_exception(const JudgeOutcome& judge) {
   return text;
 }
 
-int ending_signal(int status) { return WIFSIGNALED(status) ? WTERMSIG(status) : 0; }
+int ending_signal(int status) {
+  return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
 
 std::string describe_death(int status) {
   if (const int number = ending_signal(status)) {
@@ -64,38 +69,51 @@ std::string limit_of_error(const JudgeOutcome& judge, const Limits& limits) {
 }
 
 std::optional<Decision> policy_violation(const Evidence& evidence, const Limits& limits, int signal) {
-  const auto killed = [&](std::string detail) { return Decision{Verdict::kKilledByPolicy, std::move(detail), signal}; };
+  const auto killed = [&](std::string detail) {
+    return Decision{Verdict::kKilledByPolicy, std::move(detail), signal};
+  };
   if (evidence.stopped_by == StoppedBy::kOutput || evidence.output_bytes > limits.output_bytes) {
     return killed(fmt::format("output: more than {} bytes", limits.output_bytes));
   }
   if (signal == SIGSYS) {
-    return killed(fmt::format("processes: limit {}; a new process (or a system call of another architecture) was refused",
-                              limits.processes));
+    return killed(fmt::format(
+        "processes: limit {}; a new process (or a system call of another architecture) was refused",
+        limits.processes));
   }
-  if (evidence.runner_flags & kTmpFilesUsedUp) return killed(fmt::format("files: limit {}", kFixedLimits.tmp_files));
-  if (evidence.runner_flags & kTmpBytesUsedUp) return killed(fmt::format("tmp_mb: limit {} MiB", limits.tmp_mb));
+  if (evidence.runner_flags & kTmpFilesUsedUp)
+    return killed(fmt::format("files: limit {}", kFixedLimits.tmp_files));
+  if (evidence.runner_flags & kTmpBytesUsedUp)
+    return killed(fmt::format("tmp_mb: limit {} MiB", limits.tmp_mb));
   return std::nullopt;
 }
 
 std::optional<Decision> timeout(const Evidence& evidence, const Limits& limits, Timing timing, int signal) {
-  const auto late = [&](std::string detail) { return Decision{Verdict::kTimeout, std::move(detail), signal}; };
-  const std::string clocks = fmt::format("{:.2f} s of CPU time in {:.2f} s", evidence.cpu_ms / 1e3, evidence.wall_ms / 1e3);
+  const auto late = [&](std::string detail) {
+    return Decision{Verdict::kTimeout, std::move(detail), signal};
+  };
+  const std::string clocks =
+      fmt::format("{:.2f} s of CPU time in {:.2f} s", evidence.cpu_ms / 1e3, evidence.wall_ms / 1e3);
   const bool over_cpu = timing == Timing::kDefault && evidence.cpu_ms >= limits.cpu_s * 1e3;
   if (over_cpu || evidence.stopped_by == StoppedBy::kCpu || signal == SIGXCPU) {
     return late(fmt::format("cpu: {}, limit {} s of CPU time", clocks, limits.cpu_s));
   }
-  if (evidence.stopped_by == StoppedBy::kWall) return late(fmt::format("wall: {}, limit {} s", clocks, limits.wall_s));
+  if (evidence.stopped_by == StoppedBy::kWall)
+    return late(fmt::format("wall: {}, limit {} s", clocks, limits.wall_s));
   if (evidence.stopped_by == StoppedBy::kIdle) {
     return late(fmt::format("idle: {}, asleep for {} s", clocks, limits.idle_s));
   }
   return std::nullopt;
 }
 
-Decision decide_by_judge(const JudgeOutcome& judge, const Evidence& evidence, const Limits& limits, int signal) {
-  const auto give = [&](Verdict verdict, std::string detail) { return Decision{verdict, std::move(detail), signal}; };
+Decision decide_by_judge(const JudgeOutcome& judge, const Evidence& evidence, const Limits& limits,
+                         int signal) {
+  const auto give = [&](Verdict verdict, std::string detail) {
+    return Decision{verdict, std::move(detail), signal};
+  };
   if (judge.outcome == "gone") return give(Verdict::kRuntimeError, describe_death(evidence.runner_status));
   if (judge.outcome == "memory") return give(Verdict::kOom, "MemoryError: " + judge.message);
-  if (judge.outcome == "bad_reply") return give(Verdict::kRuntimeError, "a reply outside the rules: " + judge.message);
+  if (judge.outcome == "bad_reply")
+    return give(Verdict::kRuntimeError, "a reply outside the rules: " + judge.message);
   if (judge.outcome == "assert") {
     return give(Verdict::kFail, judge.where + (judge.message.empty() ? "" : " (" + judge.message + ")"));
   }
@@ -115,18 +133,22 @@ Decision decide_by_judge(const JudgeOutcome& judge, const Evidence& evidence, co
 
 Decision decide_whole(const Evidence& evidence, const Limits& limits, Timing timing) {
   const int signal = evidence.runner_killed ? 0 : ending_signal(evidence.runner_status);
-  const auto sandbox_error = [](std::string detail) { return Decision{Verdict::kSandboxError, std::move(detail), 0}; };
+  const auto sandbox_error = [](std::string detail) {
+    return Decision{Verdict::kSandboxError, std::move(detail), 0};
+  };
   if (!evidence.sandbox_failure.empty()) return sandbox_error(evidence.sandbox_failure);
   if (evidence.judge && evidence.judge->outcome == "tests") return sandbox_error(evidence.judge->message);
   if (const auto violation = policy_violation(evidence, limits, signal)) return *violation;
   if (const auto late = timeout(evidence, limits, timing, signal)) return *late;
   if (!evidence.judge) {
-    return sandbox_error(fmt::format("the judge died: {}", ending_signal(evidence.judge_status) != 0
-                                                               ? strsignal(ending_signal(evidence.judge_status))
-                                                               : "it gave no verdict"));
+    return sandbox_error(
+        fmt::format("the judge died: {}", ending_signal(evidence.judge_status) != 0
+                                              ? strsignal(ending_signal(evidence.judge_status))
+                                              : "it gave no verdict"));
   }
   if (evidence.judge->outcome == "pass") return {Verdict::kPass, "", signal};
-  if (signal == SIGKILL) {
+  // Nobody but the kernel kills a program that is near its limit; one that is far from it killed itself.
+  if (signal == SIGKILL && evidence.peak_rss_mb >= kNearLimit * static_cast<double>(limits.memory_mb)) {
     return {Verdict::kOom, fmt::format("killed by the kernel at {:.0f} MiB", evidence.peak_rss_mb), signal};
   }
   return decide_by_judge(*evidence.judge, evidence, limits, signal);
@@ -147,7 +169,8 @@ std::optional<JudgeOutcome> parse_judge_outcome(std::string_view text) {
   };
   JudgeOutcome judge;
   judge.outcome = get_text("outcome");
-  for (const char* known : {"pass", "assert", "raise", "load", "gone", "bad_reply", "exit", "memory", "tests"}) {
+  for (const char* known :
+       {"pass", "assert", "raise", "load", "gone", "bad_reply", "exit", "memory", "tests"}) {
     if (judge.outcome != known) continue;
     judge.stage = get_text("stage");
     judge.message = get_text("message");
@@ -169,13 +192,15 @@ Decision decide(const Evidence& evidence, const Limits& limits, Timing timing) {
   Decision decision = decide_whole(evidence, limits, timing);
   if (decision.detail.size() > kLongestMessage) {
     size_t end = kLongestMessage;
-    while (end > 0 && (static_cast<unsigned char>(decision.detail[end]) & 0xC0) == 0x80) --end;  // whole characters
+    while (end > 0 && (static_cast<unsigned char>(decision.detail[end]) & 0xC0) == 0x80)
+      --end;  // whole characters
     decision.detail.resize(end);
   }
   return decision;
 }
 
-bool deserves_another_run(const Evidence& evidence, const Decision& decision, const Limits& limits, Timing timing) {
+bool deserves_another_run(const Evidence& evidence, const Decision& decision, const Limits& limits,
+                          Timing timing) {
   const bool by_wall = evidence.stopped_by == StoppedBy::kWall || evidence.stopped_by == StoppedBy::kIdle;
   return timing == Timing::kDefault && decision.verdict == Verdict::kTimeout && by_wall &&
          evidence.cpu_ms < 0.9 * limits.cpu_s * 1e3;

@@ -19,8 +19,8 @@ struct JudgeOutcome {
   std::vector<std::string> classes;  ///< of the exception, most derived first
   std::string message;
   int error_number = 0;
-  int line = 0;           ///< of the program
-  std::string where;      ///< of the tests
+  int line = 0;       ///< of the program
+  std::string where;  ///< of the tests
   int64_t calls = 0;
 };
 /// Nothing when the text is not what python/judge.py writes.
@@ -33,8 +33,8 @@ struct Evidence {
   /// The sandbox itself failed: a layer, a zygote, a child that could not be confined. Empty when it did not.
   std::string sandbox_failure;
   std::optional<JudgeOutcome> judge;
-  int judge_status = 0;   ///< as from wait4
-  int runner_status = 0;  ///< as from wait4
+  int judge_status = 0;        ///< as from wait4
+  int runner_status = 0;       ///< as from wait4
   bool runner_killed = false;  ///< by the supervisor, so that its status says nothing about the program
   StoppedBy stopped_by = StoppedBy::kNobody;
   int64_t runner_flags = 0;  ///< Report::flags
@@ -55,6 +55,7 @@ struct Decision {
 Decision decide(const Evidence& evidence, const Limits& limits, Timing timing);
 
 /// A time-out that only the clock on the wall decided and that a loaded machine could have caused.
-bool deserves_another_run(const Evidence& evidence, const Decision& decision, const Limits& limits, Timing timing);
+bool deserves_another_run(const Evidence& evidence, const Decision& decision, const Limits& limits,
+                          Timing timing);
 
 }  // namespace fathom::sandbox

@@ -67,17 +67,19 @@ std::string locate(const std::string& python) {
   if (!python.empty()) {
     const std::string path = python.find('/') == std::string::npos ? search_path(python) : python;
     if (!path.empty() && access(path.c_str(), X_OK) == 0) return path;
-    throw Error(ErrorKind::kEnvironment,
-                fmt::format("'{}' is no program that can be started; name a CPython >= 3.9 with --python", python),
-                kLayer);
+    throw Error(
+        ErrorKind::kEnvironment,
+        fmt::format("'{}' is no program that can be started; name a CPython >= 3.9 with --python", python),
+        kLayer);
   }
   if (access("/usr/bin/python3", X_OK) == 0) return "/usr/bin/python3";
   const std::string path = search_path("python3");
   if (!path.empty()) return path;
-  throw Error(ErrorKind::kEnvironment,
-              "no python3 in /usr/bin or PATH. Code tasks run the model's programs in CPython >= 3.9: install one "
-              "(Debian: apt install python3) or name it with --python; --skip-unavailable runs the other tasks",
-              kLayer);
+  throw Error(
+      ErrorKind::kEnvironment,
+      "no python3 in /usr/bin or PATH. Code tasks run the model's programs in CPython >= 3.9: install one "
+      "(Debian: apt install python3) or name it with --python; --skip-unavailable runs the other tasks",
+      kLayer);
 }
 
 struct Answer {
@@ -90,7 +92,8 @@ std::string read_until_end(int fd, std::chrono::steady_clock::time_point deadlin
   std::string text;
   char buffer[4096];
   while (true) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     pollfd wait = {fd, POLLIN, 0};
     if (left.count() <= 0 || poll(&wait, 1, static_cast<int>(left.count())) == 0) {
       timed_out = true;
@@ -122,11 +125,13 @@ Answer ask(const std::string& path) {
   close(out[1]);
   if (failed != 0) {
     close(out[0]);
-    throw Error(ErrorKind::kEnvironment, fmt::format("{} cannot be started: {}", path, std::strerror(failed)), kLayer);
+    throw Error(ErrorKind::kEnvironment, fmt::format("{} cannot be started: {}", path, std::strerror(failed)),
+                kLayer);
   }
   Answer answer;
   bool timed_out = false;
-  answer.output = read_until_end(out[0], std::chrono::steady_clock::now() + std::chrono::seconds(60), timed_out);
+  answer.output =
+      read_until_end(out[0], std::chrono::steady_clock::now() + std::chrono::seconds(60), timed_out);
   close(out[0]);
   if (timed_out) kill(pid, SIGKILL);
   while (waitpid(pid, &answer.status, 0) < 0 && errno == EINTR) {
@@ -165,7 +170,8 @@ bool is_covered(const std::string& path, const std::vector<std::string>& folders
 }
 
 void add_folder(VisibleFiles& visible, const std::string& folder) {
-  if (folder.empty() || folder == "/" || !fs::is_directory(folder) || is_covered(folder, visible.folders)) return;
+  if (folder.empty() || folder == "/" || !fs::is_directory(folder) || is_covered(folder, visible.folders))
+    return;
   std::erase_if(visible.folders, [&](const std::string& other) { return is_below(other, folder); });
   visible.folders.push_back(folder);
 }
@@ -216,17 +222,18 @@ Interpreter find_interpreter(const std::string& python) {
   while (!shown.empty() && shown.back() == '\n') shown.pop_back();
   if (WIFEXITED(answer.status) && WEXITSTATUS(answer.status) == 3) {
     throw Error(ErrorKind::kEnvironment,
-                fmt::format("{} is {}; code tasks need CPython >= 3.{}: install one or name it with --python", path,
-                            shown, kOldestPythonMinor),
+                fmt::format("{} is {}; code tasks need CPython >= 3.{}: install one or name it with --python",
+                            path, shown, kOldestPythonMinor),
                 kLayer);
   }
   const auto json = nlohmann::json::parse(answer.output, nullptr, false);
   if (answer.status != 0 || json.is_discarded()) {
-    throw Error(ErrorKind::kEnvironment,
-                fmt::format("{} cannot be used (it needs the modules ctypes, json, resource, select, socket of the "
-                            "standard library); it said: {}",
-                            path, shown),
-                kLayer);
+    throw Error(
+        ErrorKind::kEnvironment,
+        fmt::format("{} cannot be used (it needs the modules ctypes, json, resource, select, socket of the "
+                    "standard library); it said: {}",
+                    path, shown),
+        kLayer);
   }
   Interpreter found;
   json.at("executable").get_to(found.executable);

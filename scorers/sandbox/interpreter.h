@@ -1,5 +1,5 @@
-// The Python interpreter that programs run in: found, asked what it is, and turned into the list of files that a
-// private root must show it.
+// The Python interpreter that programs run in: found, asked what it is, and turned into the list of files
+// that a private root must show it.
 #pragma once
 
 #include <string>
@@ -18,8 +18,8 @@ struct Interpreter {
   std::string loader;                  ///< the dynamic loader, as the binary names it; empty for a static one
 };
 
-/// Asks the interpreter `python` (empty: /usr/bin/python3, else python3 of PATH). Throws Error{kEnvironment} when
-/// there is none, it is no CPython >= 3.9, or it lacks what the sandbox needs (ctypes, json).
+/// Asks the interpreter `python` (empty: /usr/bin/python3, else python3 of PATH). Throws Error{kEnvironment}
+/// when there is none, it is no CPython >= 3.9, or it lacks what the sandbox needs (ctypes, json).
 Interpreter find_interpreter(const std::string& python);
 
 /// What the private root shows, read-only, at the path it has outside.

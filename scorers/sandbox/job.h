@@ -13,13 +13,13 @@ namespace fathom::sandbox {
 
 enum class Verdict {
   kPass,
-  kFail,             ///< an assert of the tests failed, or the program raised SystemExit
-  kCompileError,     ///< the text is no Python program
-  kRuntimeError,     ///< the program raised, died, or answered outside the rules
-  kTimeout,          ///< CPU, wall or idle limit
-  kOom,              ///< memory limit
-  kKilledByPolicy,   ///< a forbidden system call; over-use of output, files, processes or descriptors
-  kSandboxError,     ///< the sandbox or the tests failed: no statement about the program, never scored
+  kFail,            ///< an assert of the tests failed, or the program raised SystemExit
+  kCompileError,    ///< the text is no Python program
+  kRuntimeError,    ///< the program raised, died, or answered outside the rules
+  kTimeout,         ///< CPU, wall or idle limit
+  kOom,             ///< memory limit
+  kKilledByPolicy,  ///< a forbidden system call; over-use of output, files, processes or descriptors
+  kSandboxError,    ///< the sandbox or the tests failed: no statement about the program, never scored
 };
 std::string_view verdict_name(Verdict verdict);  // "pass", "fail", "compile_error", ...
 
@@ -72,7 +72,8 @@ struct Result {
   int64_t output_bytes = 0;     ///< how much the program wrote to standard output
   std::string standard_error;
   int signal = 0;
-  /// SHA-256 of the policy that the sample ran under; a job with limits of its own has another one than the run.
+  /// SHA-256 of the policy that the sample ran under; a job with limits of its own has another one than the
+  /// run.
   std::string policy_hash;
   /// Every execution, the deciding one last. More than one when a wall-time limit alone had ended the first.
   std::vector<Attempt> attempts;

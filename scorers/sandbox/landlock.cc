@@ -37,15 +37,16 @@ int landlock_abi() {
 
 std::string landlock_absence() {
   if (syscall(SYS_landlock_create_ruleset, nullptr, 0, kVersionQuestion) > 0) return {};
-  if (errno == ENOSYS) return "not built into this kernel (Linux >= 5.13 with CONFIG_SECURITY_LANDLOCK has it)";
+  if (errno == ENOSYS)
+    return "not built into this kernel (Linux >= 5.13 with CONFIG_SECURITY_LANDLOCK has it)";
   if (errno == EOPNOTSUPP) return "disabled at boot (add landlock to the kernel's lsm= list)";
   return "refused to this process";
 }
 
 nlohmann::json landlock_rules(int abi, const VisibleFiles& visible) {
   const uint64_t handled = all_file_rights(abi);
-  const uint64_t working_folder = kWriteFile | kReadFile | kReadFolder | kRemoveFolder | kRemoveFile | kMakeFolder |
-                                  kMakeFile | kMakeLink | kRefer | kTruncate;
+  const uint64_t working_folder = kWriteFile | kReadFile | kReadFolder | kRemoveFolder | kRemoveFile |
+                                  kMakeFolder | kMakeFile | kMakeLink | kRefer | kTruncate;
   nlohmann::json files = nlohmann::json::array();
   for (const std::string& file : visible.files) files.push_back({file, kReadFile});
   files.push_back({"/dev/null", (kReadFile | kWriteFile | kTruncate) & handled});

@@ -14,8 +14,8 @@ int landlock_abi();
 /// Why it is 0: "not built into this kernel", "disabled at boot", or empty.
 std::string landlock_absence();
 
-/// The zygote's configuration: read `visible`, use the working folder, nothing else; no TCP (interface 4), no abstract
-/// sockets or signals beyond the domain (interface 6).
+/// The zygote's configuration: read `visible`, use the working folder, nothing else; no TCP (interface 4), no
+/// abstract sockets or signals beyond the domain (interface 6).
 nlohmann::json landlock_rules(int abi, const VisibleFiles& visible);
 
 }  // namespace fathom::sandbox

@@ -110,13 +110,15 @@ void try_limits() {
 }
 
 void try_tmp() {
-  require_call(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "fresh /tmp", "making the mounts private");
+  require_call(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "fresh /tmp",
+               "making the mounts private");
   require_call(mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=1m,nr_inodes=16"),
                "fresh /tmp", "mounting a tmpfs");
 }
 
 LayerFinding private_root(const Interpreter* interpreter) {
-  if (interpreter == nullptr) return {"private root", false, "cannot be tried without an interpreter to show in it"};
+  if (interpreter == nullptr)
+    return {"private root", false, "cannot be tried without an interpreter to show in it"};
   return finding("private root", CLONE_NEWUSER | CLONE_NEWNS, [interpreter] {
     PrivateRoot root(visible_files(*interpreter));
     become(kInnerId, kInnerId);

@@ -16,8 +16,8 @@ namespace fathom::sandbox {
 namespace {
 
 constexpr NamespaceFlag kNamespaces[] = {
-    {CLONE_NEWUSER, "user namespace"},       {CLONE_NEWPID, "pid namespace"}, {CLONE_NEWNS, "mount namespace"},
-    {CLONE_NEWNET, "network namespace"},     {CLONE_NEWIPC, "ipc namespace"}, {CLONE_NEWUTS, "uts namespace"},
+    {CLONE_NEWUSER, "user namespace"},     {CLONE_NEWPID, "pid namespace"}, {CLONE_NEWNS, "mount namespace"},
+    {CLONE_NEWNET, "network namespace"},   {CLONE_NEWIPC, "ipc namespace"}, {CLONE_NEWUTS, "uts namespace"},
     {CLONE_NEWCGROUP, "cgroup namespace"},
 };
 

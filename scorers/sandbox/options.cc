@@ -45,10 +45,18 @@ void check_range(const char* name, Number value, Number low, Number high, const 
 
 }  // namespace
 
-std::string_view level_name(Level level) { return name_of(kLevels, level); }
-Level parse_level(std::string_view word) { return parse(kLevels, word, "--sandbox"); }
-std::string_view timing_name(Timing timing) { return name_of(kTimings, timing); }
-Timing parse_timing(std::string_view word) { return parse(kTimings, word, "--timing"); }
+std::string_view level_name(Level level) {
+  return name_of(kLevels, level);
+}
+Level parse_level(std::string_view word) {
+  return parse(kLevels, word, "--sandbox");
+}
+std::string_view timing_name(Timing timing) {
+  return name_of(kTimings, timing);
+}
+Timing parse_timing(std::string_view word) {
+  return parse(kTimings, word, "--timing");
+}
 
 void check_limits(const Limits& limits, const std::string& where) {
   check_range("cpu_s", limits.cpu_s, 0.01, 86400.0, where);
@@ -61,6 +69,14 @@ void check_limits(const Limits& limits, const std::string& where) {
   check_range<int64_t>("output_bytes", limits.output_bytes, 0, 1 << 30, where);
 }
 
+void check_processes(const Limits& limits, Level level, const std::string& where) {
+  if (limits.processes == 1 || level != Level::kLandlock) return;
+  bad_input(
+      where,
+      "limit processes is {}; level landlock has no pid namespace and allows 1 (--sandbox full or bwrap)",
+      limits.processes);
+}
+
 void check_options(const SandboxOptions& options) {
   if (options.level == Level::kNone && !options.accept_no_sandbox) {
     throw Error(ErrorKind::kUsage,
@@ -69,15 +85,20 @@ void check_options(const SandboxOptions& options) {
                 "--sandbox");
   }
   if (options.n_workers < 0 || options.n_workers > 1024) {
-    throw Error(ErrorKind::kUsage, fmt::format("{} is out of range: 0 (automatic) to 1024", options.n_workers),
-                "--workers");
+    throw Error(ErrorKind::kUsage,
+                fmt::format("{} is out of range: 0 (automatic) to 1024", options.n_workers), "--workers");
   }
   check_limits(options.limits, "sandbox limits");
+  check_processes(options.limits, options.level, "sandbox limits");
 }
 
 void to_json(nlohmann::json& json, const Limits& limits) {
-  json = {{"cpu_s", limits.cpu_s},         {"wall_s", limits.wall_s},       {"idle_s", limits.idle_s},
-          {"memory_mb", limits.memory_mb}, {"tmp_mb", limits.tmp_mb},       {"processes", limits.processes},
+  json = {{"cpu_s", limits.cpu_s},
+          {"wall_s", limits.wall_s},
+          {"idle_s", limits.idle_s},
+          {"memory_mb", limits.memory_mb},
+          {"tmp_mb", limits.tmp_mb},
+          {"processes", limits.processes},
           {"output_bytes", limits.output_bytes}};
 }
 

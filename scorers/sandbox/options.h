@@ -21,7 +21,8 @@ std::string_view level_name(Level level);
 Level parse_level(std::string_view word);
 
 enum class Timing {
-  kDefault,    ///< CPU time decides; wall time and lack of progress catch sleepers and are checked once more alone
+  kDefault,    ///< CPU time decides; wall time and lack of progress catch sleepers and are checked once more
+               ///< alone
   kReference,  ///< wall time of the whole program decides, as in the original HumanEval harness
 };
 std::string_view timing_name(Timing timing);
@@ -30,12 +31,12 @@ Timing parse_timing(std::string_view word);
 
 /// The limits of one sample. Files, descriptors, threads and the stack have fixed ones (see kFixedLimits).
 struct Limits {
-  double cpu_s = 3.0;            ///< CPU time of program and tests, all threads together
-  double wall_s = 12.0;          ///< from the start of the sample
-  double idle_s = 3.0;           ///< asleep without using any CPU time
-  int64_t memory_mb = 512;       ///< address space of the program
-  int64_t tmp_mb = 16;           ///< its working folder, and the largest file
-  int64_t processes = 1;         ///< 1: none can be started; n > 1: n processes and threads together
+  double cpu_s = 3.0;              ///< CPU time of program and tests, all threads together
+  double wall_s = 12.0;            ///< from the start of the sample
+  double idle_s = 3.0;             ///< asleep without using any CPU time
+  int64_t memory_mb = 512;         ///< address space of the program
+  int64_t tmp_mb = 16;             ///< its working folder, and the largest file
+  int64_t processes = 1;           ///< 1: none can be started; n > 1: n processes and threads together
   int64_t output_bytes = 1 << 20;  ///< standard output and standard error, each
 
   bool operator==(const Limits&) const = default;
@@ -43,6 +44,9 @@ struct Limits {
 
 /// Throws Error{kBadInput} at `where` for a limit that is out of range; the message gives the range.
 void check_limits(const Limits& limits, const std::string& where);
+/// Throws Error{kBadInput} for more than one process at a level without a pid namespace: nothing there keeps
+/// a program that may start processes from signalling those of its user.
+void check_processes(const Limits& limits, Level level, const std::string& where);
 
 /// Limits that no option changes.
 struct FixedLimits {

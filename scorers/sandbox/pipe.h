@@ -17,7 +17,8 @@ Pipe make_pipe();
 /// The supervisor never waits for a pipe.
 void make_non_blocking(int fd);
 
-/// An anonymous file with `content`, read from its start by whoever gets the descriptor. Throws Error{kEnvironment}.
+/// An anonymous file with `content`, read from its start by whoever gets the descriptor. Throws
+/// Error{kEnvironment}.
 FileDescriptor make_memory_file(const char* name, std::string_view content);
 /// The first `limit` bytes of a memory file.
 std::string read_memory_file(int fd, size_t limit);

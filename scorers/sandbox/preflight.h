@@ -1,4 +1,5 @@
-// Judging what a started cell says about its own confinement, and telling a user what to do about a missing layer.
+// Judging what a started cell says about its own confinement, and telling a user what to do about a missing
+// layer.
 #pragma once
 
 #include <string>
@@ -10,7 +11,8 @@
 
 namespace fathom::sandbox {
 
-/// The listeners and the file of the supervisor that no confined process may reach; they exist while this does.
+/// The listeners and the file of the supervisor that no confined process may reach; they exist while this
+/// does.
 class PreflightHost {
  public:
   /// Throws Error{kEnvironment}.
@@ -26,8 +28,8 @@ class PreflightHost {
   HostWitness witness_;
 };
 
-/// The probe's report (python/probe.py) and how its process ended. Throws SetupFailure naming the first layer that
-/// did not hold, or an attempt that is missing from the report.
+/// The probe's report (python/probe.py) and how its process ended. Throws SetupFailure naming the first layer
+/// that did not hold, or an attempt that is missing from the report.
 void check_probe(const std::string& report, int status, const CellPlan& plan);
 
 /// bubblewrap's own report about the namespaces it made. Throws SetupFailure.

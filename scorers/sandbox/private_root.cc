@@ -18,7 +18,8 @@ constexpr const char* kLayer = "private root";
 
 // The wrappers of glibc came after 2.35, and <sys/mount.h> and <linux/mount.h> disagree in some versions.
 int open_tree_clone(const char* path) {
-  return static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
+  return static_cast<int>(
+      syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
 }
 
 int set_mount_attributes(int fd, const char* path, unsigned flags, uint64_t attributes) {
@@ -52,7 +53,8 @@ void mount_tmpfs(const std::string& path, unsigned long flags, const std::string
 
 }  // namespace
 
-PrivateRoot::PrivateRoot(const VisibleFiles& visible) : hidden_folders_(visible.hidden_folders), links_(visible.links) {
+PrivateRoot::PrivateRoot(const VisibleFiles& visible)
+    : hidden_folders_(visible.hidden_folders), links_(visible.links) {
   for (const std::string& folder : visible.folders) {
     add(folder, true, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
   }
@@ -71,7 +73,8 @@ void PrivateRoot::add(const std::string& path, bool folder, uint64_t attributes)
 }
 
 void PrivateRoot::enter(int64_t tmp_bytes) {
-  require_call(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), kLayer, "making the mounts private");
+  require_call(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), kLayer,
+               "making the mounts private");
   // Any folder will do: what it holds outside is hidden for this process and the trees are open already.
   std::string base;
   for (const char* candidate : {"/tmp", "/run", "/mnt", "/var", "/usr"}) {
@@ -94,7 +97,8 @@ void PrivateRoot::enter(int64_t tmp_bytes) {
     make_folders(base + path);
     require_call(symlink(target.c_str(), (base + path).c_str()), kLayer, "symlink " + path);
   }
-  for (const std::string& folder : hidden_folders_) mount_tmpfs(base + folder, MS_RDONLY, "size=4k,nr_inodes=2,mode=555");
+  for (const std::string& folder : hidden_folders_)
+    mount_tmpfs(base + folder, MS_RDONLY, "size=4k,nr_inodes=2,mode=555");
   make_folders(base + "/etc/");
   make_file(base + "/etc/passwd", "sandbox:x:1000:1000::/tmp:/bin/false\n");
   require_call(mkdir((base + "/tmp").c_str(), 0755), kLayer, "mkdir /tmp");
@@ -106,7 +110,8 @@ void PrivateRoot::enter(int64_t tmp_bytes) {
   require_call(syscall(SYS_pivot_root, ".", "."), kLayer, "pivot_root");
   require_call(umount2(".", MNT_DETACH), kLayer, "detaching the old root");
   require_call(chdir("/"), kLayer, "chdir");
-  require_call(set_mount_attributes(AT_FDCWD, "/", 0, MOUNT_ATTR_RDONLY), kLayer, "making the root read-only");
+  require_call(set_mount_attributes(AT_FDCWD, "/", 0, MOUNT_ATTR_RDONLY), kLayer,
+               "making the root read-only");
 }
 
 }  // namespace fathom::sandbox

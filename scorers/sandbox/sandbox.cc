@@ -24,8 +24,8 @@ namespace {
   throw Error(ErrorKind::kEnvironment, message, "sandbox");
 }
 
-// posix_spawn shares the caller's memory until exec: its cost does not grow with what the harness has mapped, and
-// nothing of a device context is copied.
+// posix_spawn shares the caller's memory until exec: its cost does not grow with what the harness has mapped,
+// and nothing of a device context is copied.
 pid_t spawn_supervisor(int socket) {
   // Its number in the child; dup2 onto itself would keep the close-on-exec flag.
   constexpr int kTarget = 100;
@@ -33,12 +33,14 @@ pid_t spawn_supervisor(int socket) {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, socket, kTarget);
   const std::string number = std::to_string(kTarget);
-  char* argv[] = {const_cast<char*>("fathom"), const_cast<char*>(kBrokerArgument), const_cast<char*>(number.c_str()), nullptr};
+  char* argv[] = {const_cast<char*>("fathom"), const_cast<char*>(kBrokerArgument),
+                  const_cast<char*>(number.c_str()), nullptr};
   pid_t pid = -1;
   const int failed = posix_spawn(&pid, "/proc/self/exe", &actions, nullptr, argv, environ);
   posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) {
-    throw_environment(fmt::format("the supervisor process cannot be started from /proc/self/exe: {}", std::strerror(failed)));
+    throw_environment(fmt::format("the supervisor process cannot be started from /proc/self/exe: {}",
+                                  std::strerror(failed)));
   }
   return pid;
 }
@@ -59,7 +61,8 @@ class Sandbox::Incoming {
       char buffer[1 << 16];
       const ssize_t n = recv(socket_, buffer, sizeof buffer, 0);
       if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) throw_environment("the supervisor process ended; samples without a result were not decided");
+      if (n <= 0)
+        throw_environment("the supervisor process ended; samples without a result were not decided");
       reader_.append({buffer, static_cast<size_t>(n)});
     }
   }
@@ -113,10 +116,14 @@ void Sandbox::send(std::string_view frame) {
 }
 
 void Sandbox::submit(const Job& job) {
-  if (job.limits) check_limits(*job.limits, job.id);
+  if (job.limits) {
+    check_limits(*job.limits, job.id);
+    check_processes(*job.limits, parse_level(level()), job.id);
+  }
   const std::string payload = pack_job(job);
   if (payload.size() >= kMaxFrameBytes) {
-    bad_input(job.id, "the texts of this sample have {} bytes together, more than {}", payload.size(), kMaxFrameBytes);
+    bad_input(job.id, "the texts of this sample have {} bytes together, more than {}", payload.size(),
+              kMaxFrameBytes);
   }
   {
     const std::lock_guard lock(counting_);
@@ -148,6 +155,8 @@ std::optional<Result> Sandbox::next() {
   return unpack_result(frame.payload);
 }
 
-std::string Sandbox::level() const { return run_record_->at("level").get<std::string>(); }
+std::string Sandbox::level() const {
+  return run_record_->at("level").get<std::string>();
+}
 
 }  // namespace fathom::sandbox

@@ -5,8 +5,8 @@
 //   sandbox->close();                           // no more jobs
 //   while (auto result = sandbox->next()) ...   // in the order in which they end
 //
-// One thread may submit while another one takes results. Samples of one problem (same prompt and tests) share what is
-// compiled of it. docs/sandbox.md has threat model, layers, limits and verdicts.
+// One thread may submit while another one takes results. Samples of one problem (same prompt and tests) share
+// what is compiled of it. docs/sandbox.md has threat model, layers, limits and verdicts.
 #pragma once
 
 #include <condition_variable>
@@ -25,8 +25,8 @@ namespace fathom::sandbox {
 class Sandbox {
  public:
   /// Starts the supervisor process and one cell, and proves every layer by trying to break it. Throws
-  /// Error{kEnvironment} naming the layer that is missing, the errno and what to do, or the interpreter's fault;
-  /// Error{kUsage} for options that contradict themselves.
+  /// Error{kEnvironment} naming the layer that is missing, the errno and what to do, or the interpreter's
+  /// fault; Error{kUsage} for options that contradict themselves.
   static std::unique_ptr<Sandbox> start(const SandboxOptions& options);
 
   /// Kills what is still running.
@@ -34,7 +34,8 @@ class Sandbox {
   Sandbox(const Sandbox&) = delete;
   Sandbox& operator=(const Sandbox&) = delete;
 
-  /// Queues a sample. Throws Error{kBadInput} when it is too large, Error{kEnvironment} when the supervisor is gone.
+  /// Queues a sample. Throws Error{kBadInput} when it is too large, Error{kEnvironment} when the supervisor
+  /// is gone.
   void submit(const Job& job);
   /// Says that no job will follow.
   void close();

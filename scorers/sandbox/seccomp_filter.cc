@@ -30,7 +30,8 @@ constexpr uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 #error "the sandbox knows the system calls of x86-64 and aarch64"
 #endif
 
-// Newest call that libseccomp 2.5 and the lists know: everything above fails with ENOSYS, as on an older kernel.
+// Newest call that libseccomp 2.5 and the lists know: everything above fails with ENOSYS, as on an older
+// kernel.
 constexpr uint32_t kLastKnownCall = 450;  // set_mempolicy_home_node, Linux 5.17
 
 void require(int status, const char* step) {
@@ -47,7 +48,8 @@ void allow(void* context, std::string_view name) {
   require(seccomp_rule_add(context, SCMP_ACT_ALLOW, number, 0), "seccomp_rule_add");
 }
 
-void allow_values(void* context, const char* name, unsigned argument, std::initializer_list<uint64_t> values) {
+void allow_values(void* context, const char* name, unsigned argument,
+                  std::initializer_list<uint64_t> values) {
   for (const uint64_t value : values) {
     const scmp_arg_cmp compare = {argument, SCMP_CMP_EQ, value, 0};
     require(seccomp_rule_add_array(context, SCMP_ACT_ALLOW, call_number(name), 1, &compare), name);
@@ -60,7 +62,8 @@ std::string export_filter(void* context) {
   return read_memory_file(file.get(), 1 << 16);
 }
 
-// A few instructions of classic BPF over struct seccomp_data. The accumulator holds the call's number between rules.
+// A few instructions of classic BPF over struct seccomp_data. The accumulator holds the call's number between
+// rules.
 class Assembler {
  public:
   Assembler() {
@@ -111,8 +114,8 @@ class Assembler {
   std::vector<size_t> pid_offsets_;
 };
 
-constexpr uint32_t kNamespaceFlags = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
-                                     CLONE_NEWPID | CLONE_NEWNET;
+constexpr uint32_t kNamespaceFlags =
+    CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 constexpr uint32_t kRefuse = SECCOMP_RET_ERRNO | EPERM;
 
 void refuse_other_targets(Assembler& assembler, std::string_view name) {
@@ -139,7 +142,8 @@ std::string zygote_filter(const ZygoteFilterSpec& spec) {
   const Context context(seccomp_init(SCMP_ACT_ERRNO(EPERM)), &seccomp_release);
   require(context ? 0 : -ENOMEM, "seccomp_init");
   void* filter = context.get();
-  require(seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "SCMP_FLTATR_ACT_BADARCH");
+  require(seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS),
+          "SCMP_FLTATR_ACT_BADARCH");
   require(seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2), "SCMP_FLTATR_CTL_OPTIMIZE");
   for (const std::string_view name : allowed_calls(spec.python_minor)) allow(filter, name);
   for (const std::string_view name : zygote_calls()) allow(filter, name);
@@ -162,8 +166,8 @@ std::string zygote_filter(const ZygoteFilterSpec& spec) {
   return export_filter(filter);
 }
 
-ChildFilter child_filter(ChildProcesses processes) {
-  const bool one = processes == ChildProcesses::kOne;
+ChildFilter child_filter(const ChildFilterSpec& spec) {
+  const bool one = spec.processes == ChildProcesses::kOne;
   Assembler assembler;
   limit_clone(assembler, one ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ALLOW);
   if (one) {
@@ -192,6 +196,9 @@ ChildFilter child_filter(ChildProcesses processes) {
     assembler.refuse(name, makes_process ? SECCOMP_RET_KILL_PROCESS : kRefuse);
   }
   for (const std::string_view name : mount_calls()) assembler.refuse(name, kRefuse);
+  for (const std::string_view name : spec.refused) {
+    if (seccomp_syscall_resolve_name(std::string(name).c_str()) >= 0) assembler.refuse(name, kRefuse);
+  }
   return assembler.finish();
 }
 

@@ -1,14 +1,16 @@
 // The two seccomp filters of a program.
 //
-// The zygote filter is loaded before the interpreter starts: what a program may call, and what the zygote needs to
-// fork and confine its children. The child filter is added in every child and takes the second part away; it is
-// short, as it is loaded once per sample, and holds the child's own process number, known only then.
-// Together: refused calls fail with EPERM, so that a program that probes an optional feature goes on; unknown ones
-// with ENOSYS; a call of another architecture, and a new process where none is allowed, end the process (SIGSYS).
+// The zygote filter is loaded before the interpreter starts: what a program may call, and what the zygote
+// needs to fork and confine its children. The child filter is added in every child and takes the second part
+// away; it is short, as it is loaded once per sample, and holds the child's own process number, known only
+// then. Together: refused calls fail with EPERM, so that a program that probes an optional feature goes on;
+// unknown ones with ENOSYS; a call of another architecture, and a new process where none is allowed, end the
+// process (SIGSYS).
 #pragma once
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fathom::sandbox {
@@ -28,7 +30,12 @@ enum class ChildProcesses {
   kOne,   ///< a new process ends the program; it may signal itself only
   kMany,  ///< processes are counted by RLIMIT_NPROC and may signal each other
 };
-ChildFilter child_filter(ChildProcesses processes);
+struct ChildFilterSpec {
+  ChildProcesses processes = ChildProcesses::kOne;
+  /// Names of further calls that the child may not make, though its zygote may.
+  std::vector<std::string_view> refused;
+};
+ChildFilter child_filter(const ChildFilterSpec& spec);
 
 /// Number of a system call of this architecture. Throws Error{kEnvironment} for an unknown name.
 int call_number(std::string_view name);

@@ -115,13 +115,17 @@ void become(uid_t uid, gid_t gid) {
 void check_namespaces(const HostWitness& witness) {
   const auto inside = own_namespaces();
   for (size_t i = 0; i < inside.size() && i < witness.namespaces.size(); ++i) {
-    const std::string layer = (inside[i].first == "mnt" ? "mount" : inside[i].first == "net" ? "network" : inside[i].first) +
+    const std::string layer = (inside[i].first == "mnt"   ? "mount"
+                               : inside[i].first == "net" ? "network"
+                                                          : inside[i].first) +
                               std::string(" namespace");
     refuse(inside[i] == witness.namespaces[i], layer.c_str(), "sharing the supervisor's " + inside[i].second);
   }
   refuse(getpid() != 1, "pid namespace", "having another number than 1");
-  refuse(witness.supervisor != 1 && kill(witness.supervisor, 0) == 0, "pid namespace", "a signal to the supervisor");
-  refuse(can_connect_tcp(witness.tcp_port), "network namespace", "connecting to the supervisor's TCP listener");
+  refuse(witness.supervisor != 1 && kill(witness.supervisor, 0) == 0, "pid namespace",
+         "a signal to the supervisor");
+  refuse(can_connect_tcp(witness.tcp_port), "network namespace",
+         "connecting to the supervisor's TCP listener");
   refuse(can_connect_abstract(witness.abstract_socket), "network namespace",
          "connecting to the supervisor's abstract socket");
   require_call(sethostname(kHostName, std::strlen(kHostName)), "uts namespace", "sethostname");
@@ -131,7 +135,8 @@ void check_namespaces(const HostWitness& witness) {
 }
 
 void check_private_root(const HostWitness& witness, const Interpreter& interpreter) {
-  refuse(can_open(witness.canary_path, O_RDONLY), "private root", "reading the host's file " + witness.canary_path);
+  refuse(can_open(witness.canary_path, O_RDONLY), "private root",
+         "reading the host's file " + witness.canary_path);
   refuse(can_open("/probe", O_CREAT | O_WRONLY), "private root", "creating a file in the root");
   refuse(can_open(interpreter.stdlib + "/os.py", O_WRONLY), "private root", "opening os.py for writing");
   refuse(can_open("/proc/self/status", O_RDONLY), "private root", "reading /proc");
@@ -140,8 +145,8 @@ void check_private_root(const HostWitness& witness, const Interpreter& interpret
 void limit_capabilities(uint64_t kept) {
   constexpr const char* kLayer = "capabilities";
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  // The bounding set limits what may become inheritable, and dropping it takes a capability: so inheritable first,
-  // then the bounding set, then the rest.
+  // The bounding set limits what may become inheritable, and dropping it takes a capability: so inheritable
+  // first, then the bounding set, then the rest.
   constexpr uint64_t kAll = ~uint64_t{0};
   set_capabilities({.effective = kAll, .permitted = kAll, .inheritable = kept});
   for (int capability = 0; capability <= kLastCapability; ++capability) {
@@ -152,7 +157,8 @@ void limit_capabilities(uint64_t kept) {
   // An interpreter that is no root loses what is not ambient when it is executed.
   for (int capability = 0; capability <= kLastCapability; ++capability) {
     if ((kept >> capability & 1) == 0) continue;
-    require_call(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0), kLayer, "prctl(PR_CAP_AMBIENT_RAISE)");
+    require_call(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0), kLayer,
+                 "prctl(PR_CAP_AMBIENT_RAISE)");
   }
 }
 
@@ -183,7 +189,8 @@ void forbid_new_privileges() {
 void load_filter(const std::string& code) {
   const sock_fprog program = {static_cast<unsigned short>(code.size() / sizeof(sock_filter)),
                               reinterpret_cast<sock_filter*>(const_cast<char*>(code.data()))};
-  require_call(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0), "seccomp", "prctl(PR_SET_SECCOMP)");
+  require_call(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0), "seccomp",
+               "prctl(PR_SET_SECCOMP)");
 }
 
 }  // namespace fathom::sandbox

@@ -1,7 +1,7 @@
 // What a process does to itself between clone and exec to become the confined home of an interpreter.
 //
-// Everything runs in the new process. A step that fails throws SetupFailure, which travels to the supervisor as a
-// report; nothing is skipped and nothing is tried in a weaker form.
+// Everything runs in the new process. A step that fails throws SetupFailure, which travels to the supervisor
+// as a report; nothing is skipped and nothing is tried in a weaker form.
 #pragma once
 
 #include <sys/types.h>
@@ -45,8 +45,9 @@ class PrivateRoot {
   /// Opens everything in `visible` and /dev/null. Throws SetupFailure.
   explicit PrivateRoot(const VisibleFiles& visible);
 
-  /// Builds the root in a new tmpfs, makes it the root of this mount namespace, read-only, and leaves nothing of
-  /// the old one. With `tmp_bytes` > 0 a tmpfs of that size is mounted on /tmp; else /tmp is an empty folder.
+  /// Builds the root in a new tmpfs, makes it the root of this mount namespace, read-only, and leaves nothing
+  /// of the old one. With `tmp_bytes` > 0 a tmpfs of that size is mounted on /tmp; else /tmp is an empty
+  /// folder.
   void enter(int64_t tmp_bytes);
 
  private:
@@ -65,13 +66,14 @@ class PrivateRoot {
 /// Becomes the inner user. Throws SetupFailure.
 void become(uid_t uid, gid_t gid);
 
-/// Tries to get out of the new namespaces: the supervisor's namespaces, listener, abstract socket, process and
-/// file. To be called before a system call filter hides what they do. Throws SetupFailure when one attempt works.
+/// Tries to get out of the new namespaces: the supervisor's namespaces, listener, abstract socket, process
+/// and file. To be called before a system call filter hides what they do. Throws SetupFailure when one
+/// attempt works.
 void check_namespaces(const HostWitness& witness);
 void check_private_root(const HostWitness& witness, const Interpreter& interpreter);
 
-/// Keeps `kept` (a set of 1 << CAP_...) in the permitted, effective, inheritable and ambient sets and drops the
-/// rest, the bounding set included.
+/// Keeps `kept` (a set of 1 << CAP_...) in the permitted, effective, inheritable and ambient sets and drops
+/// the rest, the bounding set included.
 void limit_capabilities(uint64_t kept);
 
 void set_limits(bool count_processes);

@@ -147,7 +147,8 @@ std::optional<FrameReader::Frame> FrameReader::next() {
   std::memcpy(&length, rest.data(), sizeof length);
   FATHOM_CHECK(length >= 1 && length <= kMaxFrameBytes, "a frame of {} bytes", length);
   if (rest.size() < sizeof length + length) return std::nullopt;
-  Frame frame = {static_cast<FrameKind>(rest[sizeof length]), std::string(rest.substr(sizeof length + 1, length - 1))};
+  Frame frame = {static_cast<FrameKind>(rest[sizeof length]),
+                 std::string(rest.substr(sizeof length + 1, length - 1))};
   begin_ += sizeof length + length;
   if (begin_ > (1u << 20) || begin_ == buffer_.size()) {
     buffer_.erase(0, begin_);
@@ -156,9 +157,17 @@ std::optional<FrameReader::Frame> FrameReader::next() {
   return frame;
 }
 
-std::string pack_job(const Job& job) { return pack(job); }
-Job unpack_job(std::string_view payload) { return unpack<Job>(payload); }
-std::string pack_result(const Result& result) { return pack(result); }
-Result unpack_result(std::string_view payload) { return unpack<Result>(payload); }
+std::string pack_job(const Job& job) {
+  return pack(job);
+}
+Job unpack_job(std::string_view payload) {
+  return unpack<Job>(payload);
+}
+std::string pack_result(const Result& result) {
+  return pack(result);
+}
+Result unpack_result(std::string_view payload) {
+  return unpack<Result>(payload);
+}
 
 }  // namespace fathom::sandbox

@@ -1,5 +1,5 @@
-// The byte stream between the harness and the supervisor process. Both ends are fathom: it is no file format and
-// needs no version.
+// The byte stream between the harness and the supervisor process. Both ends are fathom: it is no file format
+// and needs no version.
 //
 //   frame    length u32 | kind u8 | payload         (length counts kind and payload)
 //   payload  numbers as they lie in memory, strings as u64 length and bytes

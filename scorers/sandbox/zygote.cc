@@ -143,7 +143,8 @@ void start_bubblewrap(const ZygoteSpec& spec, Descriptors& fds) {
     sigprocmask(SIG_SETMASK, &none, nullptr);
     for (int number = 1; number < 32; ++number) signal(number, SIG_DFL);
     if (spec.nice != 0) setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + spec.nice);
-    // Before anything of the supervisor, the kernel should choose a candidate when the machine runs out of memory.
+    // Before anything of the supervisor, the kernel should choose a candidate when the machine runs out of
+    // memory.
     const int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     const std::string_view points = spec.role == Role::kRunner ? "1000" : "500";
     if (score >= 0) (void)!write(score, points.data(), points.size());
@@ -188,7 +189,8 @@ Zygote::Zygote(const ZygoteSpec& spec) {
   }
   if (pid_ < 0) {
     const int error = errno;
-    if (flags != 0) throw refused_namespace().value_or(SetupFailure{"user namespace", "clone with all namespaces", error});
+    if (flags != 0)
+      throw refused_namespace().value_or(SetupFailure{"user namespace", "clone with all namespaces", error});
     throw Error(ErrorKind::kEnvironment, fmt::format("a new process: {}", std::strerror(error)), "sandbox");
   }
   try {
@@ -200,7 +202,9 @@ Zygote::Zygote(const ZygoteSpec& spec) {
   (void)!::send(control_.get(), "g", 1, MSG_NOSIGNAL);
 }
 
-Zygote::~Zygote() { end(); }
+Zygote::~Zygote() {
+  end();
+}
 
 void Zygote::end() {
   kill(pid_, SIGKILL);
@@ -250,8 +254,12 @@ std::optional<Zygote::Received> Zygote::receive() {
   return received;
 }
 
-std::string Zygote::errors() const { return read_memory_file(errors_.get(), 2000); }
+std::string Zygote::errors() const {
+  return read_memory_file(errors_.get(), 2000);
+}
 
-std::string Zygote::bubblewrap_info() const { return info_ ? read_memory_file(info_.get(), 4000) : ""; }
+std::string Zygote::bubblewrap_info() const {
+  return info_ ? read_memory_file(info_.get(), 4000) : "";
+}
 
 }  // namespace fathom::sandbox

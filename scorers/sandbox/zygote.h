@@ -1,10 +1,12 @@
 // Starting and talking to a zygote: the confined, pre-started interpreter of one side of a cell.
 //
-// Control socket: SOCK_SEQPACKET. Supervisor to zygote: Order, with descriptors. Zygote to supervisor: Report, with
-// the pidfd of the child in kStarted. The structures are those of python/zygote.py, little-endian, no padding:
+// Control socket: SOCK_SEQPACKET. Supervisor to zygote: Order, with descriptors. Zygote to supervisor:
+// Report, with the pidfd of the child in kStarted. The structures are those of python/zygote.py,
+// little-endian, no padding:
 //
 //   Order   kind u32 | cpu_s u32 | memory_bytes i64 | tmp_bytes i64 | processes i64 | key 32 bytes
-//   Report  kind u32 | status i32 | user_us i64 | system_us i64 | peak_rss_kib i64 | flags i64 | text 256 bytes
+//   Report  kind u32 | status i32 | user_us i64 | system_us i64 | peak_rss_kib i64 | flags i64 | text 256
+//   bytes
 #pragma once
 
 #include <sys/types.h>

@@ -233,8 +233,8 @@ class Zygote:
         reserve_low_descriptors()
         stack = resource.getrlimit(resource.RLIMIT_STACK)[1]
         resource.setrlimit(resource.RLIMIT_STACK, (stack, stack))
-        if self.config["reap"] == "children":
-            libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        if self.config["reap"] == "children" and libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+            raise LayerError("process", "prctl(PR_SET_CHILD_SUBREAPER)")
         libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
         libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
         self._prepare_folder(self.config["tmp_bytes"])
@@ -319,14 +319,12 @@ def reap_namespace():
 
 
 def reap_children():
-    """Without a pid namespace: kills what was handed to this process as the nearest subreaper."""
+    """Without a pid namespace: kills what was handed to this process as the nearest subreaper. A /proc that does not
+    tell who that is ends the zygote: a process that is left would be another sample's company."""
     found = 0
     while True:
-        try:
-            with open("/proc/self/task/%d/children" % os.getpid()) as file:
-                children = [int(pid) for pid in file.read().split()]
-        except OSError:
-            return found
+        with open("/proc/self/task/%d/children" % os.getpid()) as file:
+            children = [int(pid) for pid in file.read().split()]
         if not children:
             return found
         found = FLAG_LEFTOVERS

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "harness/commands.h"
 #include "harness/commands/sandbox_options.h"
+#include "scorers/sandbox/call_trace.h"
 #include "scorers/sandbox/interpreter.h"
 #include "scorers/sandbox/layer_probe.h"
 #include "scorers/sandbox/sandbox.h"
@@ -126,10 +127,16 @@ json examine_level(const sandbox::SandboxOptions& options, bool measure) {
 json examine_python(const std::string& asked, std::optional<sandbox::Interpreter>& interpreter) {
   try {
     interpreter = sandbox::find_interpreter(asked);
-    return {{"path", interpreter->executable}, {"version", interpreter->version}};
   } catch (const Error& error) {
     return {{"reason", error.message()}};
   }
+  json found = {{"path", interpreter->executable}, {"version", interpreter->version}};
+  try {
+    found["refused_calls"] = sandbox::refused_calls(*interpreter, sandbox::typical_imports());
+  } catch (const Error& error) {
+    found["trace"] = error.message();
+  }
+  return found;
 }
 
 json examine(const sandbox::SandboxOptions& asked) {
@@ -152,12 +159,25 @@ void print_line(const std::string& name, const std::string& state, const std::st
   fmt::print("  {:<18} {:<9}{}{}\n", name, state, note.empty() ? "" : " ", note);
 }
 
+void print_python(const json& python) {
+  if (!python.contains("path")) {
+    fmt::print("python\n  {}\n\n", python.at("reason").get<std::string>());
+    return;
+  }
+  fmt::print("python\n  {}, CPython {}\n", python.at("path").get<std::string>(),
+             python.at("version").get<std::string>());
+  if (python.contains("trace")) {
+    fmt::print("  {}\n\n", python.at("trace").get<std::string>());
+    return;
+  }
+  std::string names;
+  for (const json& name : python.at("refused_calls")) names += " " + name.get<std::string>();
+  fmt::print("  system calls of common imports that the filter refuses:{}\n\n",
+             names.empty() ? " none" : names);
+}
+
 void print(const json& report) {
-  const json& python = report.at("python");
-  fmt::print("python\n  {}\n\n", python.contains("path")
-                                     ? python.at("path").get<std::string>() + ", CPython " +
-                                           python.at("version").get<std::string>()
-                                     : python.at("reason").get<std::string>());
+  print_python(report.at("python"));
   fmt::print("layers, each tried by itself\n");
   for (const json& layer : report.at("layers")) {
     print_line(layer.at("layer"), layer.at("present").get<bool>() ? "present" : "absent", layer.at("note"));

@@ -190,8 +190,8 @@ void Cell::on_zygote_gone(Side& side) {
   const std::string errors = side.zygote->errors();
   if (state_ != State::kBusy) {
     return fail({"python",
-                 fmt::format("the {}'s interpreter ended before it was ready{}{}", name,
-                             errors.empty() ? "" : ": ", errors),
+                 fmt::format("the {}'s interpreter ended before it was ready{}{} ({})", name,
+                             errors.empty() ? "" : ": ", errors, plan_.refused_at_start()),
                  0});
   }
   sample_->evidence.sandbox_failure =

@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "scorers/sandbox/call_trace.h"
 #include "scorers/sandbox/file_descriptor.h"
 #include "scorers/sandbox/landlock.h"
 #include "scorers/sandbox/python_sources.h"
@@ -254,6 +255,20 @@ ZygoteSpec CellPlan::zygote(int index, Role role) const {
   spec.environment = environment(spec.folder);
   spec.script = zygote_config(role, spec.folder).dump() + "\n" + role_source(role);
   return spec;
+}
+
+std::string CellPlan::refused_at_start() const {
+  if (level() == Level::kNone) return "no system call is refused at this level";
+  std::string program = "import ctypes, gc, json, resource, select, _socket";
+  for (const std::string& module : kPreloaded) program += ", " + module;
+  std::string text;
+  try {
+    for (const std::string& name : refused_calls(interpreter_, program))
+      text += (text.empty() ? "" : ", ") + name;
+  } catch (const Error& error) {
+    return error.message();
+  }
+  return text.empty() ? "the filter refuses none of its system calls" : "the filter refuses " + text;
 }
 
 nlohmann::json CellPlan::policy(const Limits& limits) const {

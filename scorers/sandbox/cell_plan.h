@@ -44,6 +44,10 @@ class CellPlan {
   /// Optional layers that this machine lacks, with the reason.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
+  /// For the error about an interpreter that does not start: the system calls of its first imports that the
+  /// filter refuses, or why they are not known.
+  std::string refused_at_start() const;
+
   /// Canonical description of everything that confines and times a sample.
   nlohmann::json policy(const Limits& limits) const;
   /// SHA-256 of the policy's canonical JSON.

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -22,6 +23,15 @@ namespace {
 
 [[noreturn]] void throw_environment(const std::string& message) {
   throw Error(ErrorKind::kEnvironment, message, "sandbox");
+}
+
+// A program whose main() does not call run_broker_if_asked would start itself again and again instead.
+void check_not_the_supervisor() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::string program, argument;
+  std::getline(file, program, '\0');
+  std::getline(file, argument, '\0');
+  FATHOM_CHECK(argument != kBrokerArgument, "main() of {} must begin with run_broker_if_asked(argc, argv)", program);
 }
 
 // posix_spawn shares the caller's memory until exec: its cost does not grow with what the harness has mapped,
@@ -82,6 +92,7 @@ Sandbox::Sandbox() = default;
 
 std::unique_ptr<Sandbox> Sandbox::start(const SandboxOptions& options) {
   check_options(options);
+  check_not_the_supervisor();
   int sockets[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) {
     throw_environment(fmt::format("socketpair: {}", std::strerror(errno)));

@@ -139,7 +139,9 @@ void limit_clone(Assembler& assembler, uint32_t new_process) {
 }  // namespace
 
 std::string zygote_filter(const ZygoteFilterSpec& spec) {
-  const Context context(seccomp_init(SCMP_ACT_ERRNO(EPERM)), &seccomp_release);
+  const Context context(
+      seccomp_init(spec.refusal == Refusal::kError ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_TRACE(0)),
+      &seccomp_release);
   require(context ? 0 : -ENOMEM, "seccomp_init");
   void* filter = context.get();
   require(seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS),

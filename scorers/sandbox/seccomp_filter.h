@@ -15,9 +15,15 @@
 
 namespace fathom::sandbox {
 
+enum class Refusal {
+  kError,          ///< EPERM
+  kStopForTracer,  ///< for a trace of what is refused; without a tracer ENOSYS
+};
+
 struct ZygoteFilterSpec {
   int python_minor = 11;
   bool mounts = false;  ///< the zygote mounts a fresh /tmp itself
+  Refusal refusal = Refusal::kError;
 };
 /// An array of struct sock_filter as bytes. Throws Error{kEnvironment} when libseccomp cannot build it.
 std::string zygote_filter(const ZygoteFilterSpec& spec);

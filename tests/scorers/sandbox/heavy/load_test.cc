@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <thread>
 #include <vector>
@@ -28,7 +29,7 @@ class BusyMachine {
       const pid_t pid = fork();
       if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (volatile unsigned n = 0;; n = n + 1) {
+        for (std::atomic<unsigned> n = 0;; ++n) {
         }
       }
       pids_.push_back(pid);

@@ -8,7 +8,7 @@ sample alone.
 
 Verdicts are compared by compare_verdicts.py.
 
-usage: compare_executors.py --fathom BINARY --data DIR [--rounds N] [--workers N]
+usage: compare_executors.py --fathom BINARY --data DIR [--limit N] [--rounds N] [--workers N]
 """
 
 from __future__ import annotations
@@ -174,10 +174,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--fathom", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--limit", type=int, help="the first N problems")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    compare_speed(options.fathom, problems_of(options.data), options.rounds, options.workers)
+    compare_speed(options.fathom, problems_of(options.data)[: options.limit], options.rounds, options.workers)
 
 
 if __name__ == "__main__":

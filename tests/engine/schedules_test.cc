@@ -203,6 +203,7 @@ class DependsOnTheBatch : public Engine {
   }
   int64_t max_tokens() const override { return alone_->max_tokens(); }
   std::string numerics_json() const override { return alone_->numerics_json(); }
+  EngineLoad load() const override { return alone_->load(); }
 
  private:
   std::unique_ptr<EmbeddedEngine> alone_, together_;

@@ -7,8 +7,8 @@
 
 namespace fathom {
 
-/// The bytes that `text` stands for; nothing unless it is canonical: the standard alphabet, padded, no line breaks, no
-/// bits after the last byte.
+/// The bytes that `text` stands for; nothing unless it is canonical: the standard alphabet, padded, no line
+/// breaks, no bits after the last byte.
 std::optional<std::string> decode_base64(std::string_view text);
 
 }  // namespace fathom

@@ -38,8 +38,8 @@ size_t valid_utf8_prefix(std::string_view text);
 /// Appends `text` with every ill-formed sequence replaced by U+FFFD; returns how many bytes were replaced.
 int64_t append_valid_utf8(std::string& out, std::string_view text);
 
-/// `text` with every byte that belongs to no character written as \xNN (Python's backslashreplace): for output of
-/// programs, which may be anything and must stay distinguishable.
+/// `text` with every byte that belongs to no character written as \xNN (Python's backslashreplace): for
+/// output of programs, which may be anything and must stay distinguishable.
 std::string backslash_invalid_utf8(std::string_view text);
 
 /// Number of bytes (0 to 3) at the end of `text` that start a character which more bytes could complete.

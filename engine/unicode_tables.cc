@@ -46,8 +46,14 @@ constexpr CodePointRange kNumberRanges[] = {
 
 }  // namespace
 
-std::string_view unicode_version() { return "17.0.0"; }
-std::span<const CodePointRange> white_space_ranges() { return kWhiteSpaceRanges; }
-std::span<const CodePointRange> number_ranges() { return kNumberRanges; }
+std::string_view unicode_version() {
+  return "17.0.0";
+}
+std::span<const CodePointRange> white_space_ranges() {
+  return kWhiteSpaceRanges;
+}
+std::span<const CodePointRange> number_ranges() {
+  return kNumberRanges;
+}
 
 }  // namespace fathom::engine

@@ -93,7 +93,8 @@ double measured_flops(int64_t hidden_size, int threads) {
 }
 
 // Matrix products alone. Every token goes through the layers, only those that are scored through the head.
-double matrix_flops(const engine::ModelConfig& config, int64_t active_parameters, int64_t fed, int64_t scored) {
+double matrix_flops(const engine::ModelConfig& config, int64_t active_parameters, int64_t fed,
+                    int64_t scored) {
   const double head = static_cast<double>(config.vocab_size) * static_cast<double>(config.hidden_size);
   const double layers = static_cast<double>(active_parameters) - head;
   return 2.0 * (layers * static_cast<double>(fed) + head * static_cast<double>(scored));
@@ -153,9 +154,8 @@ int dry_run(const RunPlan& plan) {
              census.n_refused == 0 ? "" : "  (" + census.first_refusal + ")");
   fmt::print("{:<28}{:>12.2f} GiB  (mapped)\n", "weights", weight_bytes(checkpoint) / kGiB);
   fmt::print("{:<28}{:>12.2f} GiB  (longest request)\n", "latent cache", cache_bytes / kGiB);
-  fmt::print(
-      "{:<28}{:>16}  (at this machine's measured matrix speed, attention left out)\n",
-      "estimated time", format_duration(seconds));
+  fmt::print("{:<28}{:>16}  (at this machine's measured matrix speed, attention left out)\n",
+             "estimated time", format_duration(seconds));
   if (!plan.output.empty()) {
     const nlohmann::json report = {{"tasks", open.size()},
                                    {"requests", census.n_requests},

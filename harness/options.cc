@@ -65,10 +65,11 @@ void add_engine_options(CLI::App& command, EngineChoice& choice) {
               {"expanded", engine::AttentionRule::kExpanded},
               {"absorbed", engine::AttentionRule::kAbsorbed}},
              "form of attention; auto: expanded for prompts and scores, absorbed for generated tokens");
-  add_choice(command, "--schedule", choice.options.schedule,
-             {{"shared", engine::Schedule::kShared}, {"alone", engine::Schedule::kAlone}},
-             "shared: batch requests, compute what prompts have in common once; alone: one after another. Never "
-             "changes a result");
+  add_choice(
+      command, "--schedule", choice.options.schedule,
+      {{"shared", engine::Schedule::kShared}, {"alone", engine::Schedule::kAlone}},
+      "shared: batch requests, compute what prompts have in common once; alone: one after another. Never "
+      "changes a result");
   command
       .add_option("--threads", choice.options.n_threads,
                   "threads; 0: every processor this process may use. Never changes a result")

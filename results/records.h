@@ -60,10 +60,10 @@ struct BuildRecord {
 };
 
 struct DocRecord {
-  int64_t ordinal = 0;  ///< row number in the data file, from 0
-  std::string key;      ///< "HumanEval/3", or the row number
+  int64_t ordinal = 0;    ///< row number in the data file, from 0
+  std::string key;        ///< "HumanEval/3", or the row number
   Sha256Digest sha256{};  ///< over everything the task reads of the row, key and target included
-  std::string cluster;  ///< items that share a text share a cluster; empty for none
+  std::string cluster;    ///< items that share a text share a cluster; empty for none
   std::string target;
 };
 

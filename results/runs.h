@@ -40,7 +40,8 @@ int64_t find_run(const Database& database, const std::string& reference);
 
 RunInfo run_info(const Database& database, int64_t run_id);
 
-/// Stored samples without a headline score: no answer, or one that could not be judged (a sandbox that failed).
+/// Stored samples without a headline score: no answer, or one that could not be judged (a sandbox that
+/// failed).
 int64_t count_unscored(const Database& database, int64_t run_id);
 
 /// Newest first.

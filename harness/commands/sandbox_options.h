@@ -28,7 +28,8 @@ struct SandboxArguments {
 /// Adds --sandbox, --i-know-this-is-unsafe, --python, --workers, --timing, --timeout, --wall and --memory-mb.
 void add_sandbox_options(CLI::App& command, const std::shared_ptr<SandboxArguments>& arguments);
 
-/// The wall limit that goes with a CPU limit when none is given: four times as long, 12 s for the default of 3 s.
+/// The wall limit that goes with a CPU limit when none is given: four times as long, 12 s for the default of
+/// 3 s.
 double wall_limit_for(double cpu_s);
 
 }  // namespace fathom::harness

@@ -31,7 +31,8 @@ void check_not_the_supervisor() {
   std::string program, argument;
   std::getline(file, program, '\0');
   std::getline(file, argument, '\0');
-  FATHOM_CHECK(argument != kBrokerArgument, "main() of {} must begin with run_broker_if_asked(argc, argv)", program);
+  FATHOM_CHECK(argument != kBrokerArgument, "main() of {} must begin with run_broker_if_asked(argc, argv)",
+               program);
 }
 
 // posix_spawn shares the caller's memory until exec: its cost does not grow with what the harness has mapped,

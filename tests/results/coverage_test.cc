@@ -86,8 +86,8 @@ TEST(Coverage, StratifiedMicroAndMacro) {
   const double macro_share =
       simulated(kTrials, [&](uint64_t s) { return covers(estimate_macro(draw(s), kUnit), macro); });
   EXPECT_NEAR(micro_share, 0.95, 0.015);
-  // A tenth of the weight hangs on 10 items and another on 20 that hardly ever fail: the worst case of the measured
-  // designs. With MMLU's sizes it is 95 %.
+  // A tenth of the weight hangs on 10 items and another on 20 that hardly ever fail: the worst case of the
+  // measured designs. With MMLU's sizes it is 95 %.
   EXPECT_NEAR(macro_share, 0.93, 0.02);
 }
 

@@ -139,10 +139,12 @@ TEST(Statistics, IntervalsOfDifferencesEqualSciPyAtEveryLevel) {
     const double level = c["level"];
     Estimate estimate;
     if (c["kind"] == "clustered") {
-      estimate = estimate_clustered_difference(differences, c["clusters"].get<std::vector<std::string>>(), level);
+      estimate =
+          estimate_clustered_difference(differences, c["clusters"].get<std::vector<std::string>>(), level);
     } else {
       const bool bounded = c["kind"] == "bounded";
-      estimate = estimate_difference(differences, bounded ? std::optional(Bounds{1, 10}) : std::nullopt, level);
+      estimate =
+          estimate_difference(differences, bounded ? std::optional(Bounds{1, 10}) : std::nullopt, level);
     }
     expect_close(*estimate.se, c["se"], c);
     expect_close(*estimate.ci_low, c["low"], c);
@@ -155,8 +157,8 @@ TEST(Statistics, IntervalsOfGroupsHaveSatterthwaitesDegreesOfFreedom) {
     std::vector<Stratum> strata;
     for (const json& values : c["strata"]) strata.push_back({values.get<std::vector<double>>(), {}});
     strata.back().clusters = c["clusters"].get<std::vector<std::string>>();
-    const Estimate estimate =
-        c["estimator"] == "micro" ? estimate_micro(strata, std::nullopt) : estimate_macro(strata, std::nullopt);
+    const Estimate estimate = c["estimator"] == "micro" ? estimate_micro(strata, std::nullopt)
+                                                        : estimate_macro(strata, std::nullopt);
     expect_close(*estimate.value, c["value"], c);
     expect_close(*estimate.se, c["se"], c);
     expect_close(*estimate.ci_low, c["low"], c);

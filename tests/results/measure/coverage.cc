@@ -62,8 +62,8 @@ void print_design(const Design& design, int n_trials) {
     macro_covered += covers(b, macro);
     width += (*a.ci_high - *a.ci_low) / n_trials;
   }
-  fmt::print("{:<44} {:>7.0f} {:>9.1f} % {:>9.1f} % {:>9.2f} pp\n", design.name, n, 100.0 * micro_covered / n_trials,
-             100.0 * macro_covered / n_trials, 100 * width);
+  fmt::print("{:<44} {:>7.0f} {:>9.1f} % {:>9.1f} % {:>9.2f} pp\n", design.name, n,
+             100.0 * micro_covered / n_trials, 100.0 * macro_covered / n_trials, 100 * width);
 }
 
 }  // namespace

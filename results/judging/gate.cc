@@ -335,7 +335,7 @@ SpeedResult judge_speed(const PairedRuns& runs, double max_slowdown) {
                      .max_slowdown = max_slowdown};
   if (result.base <= 0.0 || result.cand <= 0.0) {
     result.verdict = Verdict::kInconclusive;
-    result.reason = "a run computed nothing itself (its samples were reused), so it has no speed";
+    result.reason = "a run has no throughput record: its samples were reused, or an older fathom made it";
     return result;
   }
   const double loss = 1.0 - result.cand / result.base;

@@ -69,7 +69,7 @@ struct PairedTask {
 struct RunSpeed {
   int64_t n_samples = 0;
   int64_t n_tokens = 0;  ///< prompt tokens not taken from a cache, and generated ones
-  double seconds = 0.0;  ///< from the start of each attempt to its last commit
+  double seconds = 0.0;  ///< in the run loop, all attempts
   std::string machine;   ///< description, JSON
   std::string device;
   int64_t n_threads = 0;

@@ -1,27 +1,25 @@
 #include "results/judging/run_speed.h"
 
+#include "results/throughput.h"
+
 namespace fathom::results {
 
 RunSpeed run_speed(const Database& database, int64_t run_id) {
   RunSpeed speed;
-  Statement samples = database.prepare(
-      "SELECT count(*), ifnull(sum(s.n_prompt - s.n_cached + s.n_output), 0) FROM run_task rt JOIN sample s"
-      " USING(run_task_id) WHERE rt.run_id = ? AND s.reused_from IS NULL AND s.status = 0");
-  if (samples.query(run_id).step()) {
-    speed.n_samples = samples.integer(0);
-    speed.n_tokens = samples.integer(1);
+  if (const std::optional<RunThroughput> throughput = run_throughput(database, run_id)) {
+    speed.n_samples = throughput->n_samples;
+    speed.n_tokens = throughput->prefill_tokens + throughput->decode_tokens;
+    speed.seconds = throughput->wall_s;
   }
   Statement attempts = database.prepare(
-      "SELECT a.last_commit_us - a.started_us, m.description, a.device, a.n_threads, b.sha256 FROM "
-      "run_attempt a"
+      "SELECT m.description, a.device, a.n_threads, b.sha256 FROM run_attempt a"
       " JOIN build b USING(build_id) JOIN machine m USING(machine_id) WHERE a.run_id = ? ORDER BY a.attempt");
   attempts.query(run_id);
   while (attempts.step()) {
-    speed.seconds += static_cast<double>(attempts.integer(0)) / 1e6;
-    speed.machine = attempts.text(1);
-    speed.device = attempts.text(2);
-    speed.n_threads = attempts.integer(3);
-    speed.build_sha256 = to_hex(attempts.digest(4));
+    speed.machine = attempts.text(0);
+    speed.device = attempts.text(1);
+    speed.n_threads = attempts.integer(2);
+    speed.build_sha256 = to_hex(attempts.digest(3));
   }
   return speed;
 }

@@ -1,4 +1,4 @@
-// What a run computed and how long it took, from its samples and attempts.
+// What a run computed and how long it took: the totals of its throughput record, and where it ran.
 #pragma once
 
 #include "results/judging/paired_runs.h"

@@ -170,15 +170,25 @@ TEST_F(PairedRunsTest, RepeatsAreAveragedBeforeTheyArePaired) {
   EXPECT_EQ(runs.tasks[0].series[0].base, std::vector<double>(8, 0.5));
 }
 
-TEST_F(PairedRunsTest, SpeedCountsWhatTheRunComputedItself) {
-  const int64_t a = store(run_, samples_);
-  const Database database = open_for_reading(folder_ / "a.db");
-  const RunSpeed speed = run_speed(database, a);
+TEST_F(PairedRunsTest, SpeedIsThatOfTheThroughputRecord) {
+  const int64_t without = store(run_, samples_);
+  Store writer = Store::open_for_writing(folder_ / "a.db", "test");
+  const int64_t with = writer.begin_run(run_, Start::kFresh).run_id;
+  for (int64_t second = 1; second <= 2; ++second) {
+    writer.add_tick({.t_us = second * 1'000'000,
+                     .dt_us = 1'000'000,
+                     .n_samples = 9,
+                     .prefill_tokens = 300,
+                     .decode_tokens = 50,
+                     .cached_tokens = 1000});
+  }
+  writer.commit_samples(samples_);
+  const RunSpeed speed = run_speed(writer.database(), with);
   EXPECT_EQ(speed.n_samples, 18);
-  EXPECT_EQ(speed.n_tokens, 18 * (12 - 8));
-  EXPECT_GT(speed.seconds, 0.0);
+  EXPECT_DOUBLE_EQ(speed.tokens_per_s(), 350.0);
   EXPECT_EQ(speed.n_threads, 1);
   EXPECT_EQ(speed.build_sha256, to_hex(sha256("binary")));
+  EXPECT_EQ(run_speed(writer.database(), without).tokens_per_s(), 0.0);
 }
 
 TEST_F(PairedRunsTest, BaselinesAreNamesThatMove) {

@@ -23,7 +23,6 @@ namespace fathom::testing {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 using nlohmann::json;
 
 // Whole lines of a file that may be absent; a line that a kill cut short acknowledges nothing.
@@ -69,15 +68,14 @@ class Experiment {
   }
 
   KillCounts run() {
-    const Clock::time_point began = Clock::now();
     if (!finish("undisturbed.db")) return counts_;
-    const auto undisturbed_us =
-        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began).count();
-    // No attempt is spared the loading, and a kill may cost a batch: short attempts make the run last for all
-    // kills.
-    const double mean_us = startup_us() + 0.4 * static_cast<double>(undisturbed_us) / options_.n_kills;
     while (counts_.n_kills < options_.n_kills && counts_.problem.empty()) {
-      if (!kill_once(std::uniform_real_distribution<double>(0.0, 2.0 * mean_us)(random_))) break;
+      // Moments are random in samples and not in seconds, so that a busy machine gets as far as an idle one.
+      // Most of what is left to ask is spread over the kills that are left: the run must not end before them.
+      const double n_left =
+          static_cast<double>(options_.n_questions) - static_cast<double>(acknowledged_.size());
+      const double most = 1.4 * n_left / (options_.n_kills - counts_.n_kills);
+      if (!kill_once(static_cast<size_t>(std::uniform_real_distribution<double>(0.0, most)(random_)))) break;
     }
     if (counts_.problem.empty() && finish("killed.db")) compare();
     return counts_;
@@ -86,22 +84,19 @@ class Experiment {
  private:
   fs::path log_of(int attempt) const { return folder_ / fmt::format("committed-{}.jsonl", attempt); }
 
-  // Time from start to the first sample, measured on a run of one question.
-  double startup_us() {
-    const Clock::time_point began = Clock::now();
-    ChildProcess child(small_run_args(folder_, "startup.db", {"--limit", "1"}), folder_, folder_ / "out",
-                       folder_ / "err");
-    child.wait();
-    return static_cast<double>(
-        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began).count());
-  }
-
-  // False when the run came to its end before it was killed.
-  bool kill_once(double after_us) {
+  // Kills an attempt at a random moment: in its first 300 ms, loading among them, when `n_samples` is 0;
+  // otherwise up to 30 ms after it acknowledged that many. False when the run came to its end before.
+  bool kill_once(size_t n_samples) {
     const int attempt = ++n_attempts_;
     ChildProcess child(small_run_args(folder_, "killed.db", {"--committed", log_of(attempt).string()}),
                        folder_, folder_ / "out", folder_ / "err");
-    const auto end = child.wait_for(std::chrono::microseconds(static_cast<int64_t>(after_us)));
+    std::optional<ProcessEnd> end;
+    while (!end && acknowledged_in(log_of(attempt)).size() < n_samples) {
+      end = child.wait_for(std::chrono::milliseconds(1));
+    }
+    const int within_us = n_samples == 0 ? 300'000 : 30'000;
+    const std::chrono::microseconds after(std::uniform_int_distribution<int>(0, within_us)(random_));
+    if (!end) end = child.wait_for(after);
     if (end && end->exit_code != kExitDone)
       problem("an attempt ended with an error: " + read_file(folder_ / "err"));
     if (!end) {

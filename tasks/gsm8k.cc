@@ -4,7 +4,6 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <regex>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -211,10 +210,26 @@ const std::vector<Variant>& variants() {
   return kVariants;
 }
 
+bool is_digits(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 // "18", "-5", "1,234" or "0.5": digits, in groups of three if there are commas.
 bool is_number(std::string_view text) {
-  static const std::regex kNumber("-?([0-9]+|[0-9]{1,3}(,[0-9]{3})+)(\\.[0-9]+)?");
-  return text.size() <= 64 && std::regex_match(text.begin(), text.end(), kNumber);
+  if (text.starts_with('-')) text.remove_prefix(1);
+  if (const size_t point = text.find('.'); point != std::string_view::npos) {
+    if (!is_digits(text.substr(point + 1))) return false;
+    text = text.substr(0, point);
+  }
+  size_t comma = text.find(',');
+  if (comma == std::string_view::npos) return is_digits(text);
+  if (comma > 3 || !is_digits(text.substr(0, comma))) return false;
+  for (; comma != std::string_view::npos; comma = text.find(',')) {
+    text.remove_prefix(comma + 1);
+    const std::string_view group = text.substr(0, text.find(','));
+    if (group.size() != 3 || !is_digits(group)) return false;
+  }
+  return true;
 }
 
 std::vector<Problem> read_problems(const DataFile& file) {

@@ -116,7 +116,9 @@ TEST_F(Gsm8kTest, AnotherTrainingFileIsRefusedByTheReportsPrompt) {
 }
 
 TEST_F(Gsm8kTest, AnswersWithoutANumberAreRefusedWithTheirLine) {
-  for (const char* const answer : {"no mark", "#### ", "#### many", "#### 1.2.3", "#### -", "#### 1,23"}) {
+  for (const char* const answer :
+       {"no mark", "#### ", "#### many", "#### 1.2.3", "#### -", "#### 1,23", "#### 1234,567", "#### ,123",
+        "#### 1,234.", "#### 1,,234", "#### 1,2345"}) {
     write("test.jsonl", row("ok", "#### 1") + row("bad", answer));
     expect_bad_input([&] { open("gsm8k_cot"); }, {"test.jsonl:2", "#### "});
   }

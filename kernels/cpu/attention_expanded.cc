@@ -125,7 +125,7 @@ void expanded(const Stream& stream, const Mla& args, const W* kv_b) {
   ExpandedPlan plan(args);
   const int64_t n_states = args.q.shape[0] * s.num_heads;
   std::fill(plan.states, plan.states + n_states, RowState());
-  std::memset(args.out.data, 0, args.out.bytes());
+  std::fill_n(static_cast<float*>(args.out.data), args.out.elements(), 0.0f);
   while (plan.next_wave()) {
     stream.pool->parallel_for(plan.n_wave * s.num_heads, [&](int64_t i) {
       if (i % s.num_heads == 0) transpose_rope_keys(args, plan, i / s.num_heads);

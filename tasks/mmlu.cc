@@ -58,14 +58,16 @@ struct BuiltInFamily {
 };
 
 const std::vector<BuiltInFamily>& built_in_families() {
-  static const std::vector<std::string_view> kDemoSubjects = {"trades", "geography", "zoology", "astronomy",
-                                                              "music",  "botany",    "history", "arithmetic"};
+  static const std::vector<std::string_view> kDemoSubjects = {
+      "trades",     "geography",      "zoology",       "astronomy",        "music", "botany", "history",
+      "arithmetic", "reading_nature", "reading_tools", "reading_household"};
   static const std::vector<BuiltInFamily> kFamilies = {
       {{"mmlu_sample", "mmlu_sample", "", "mmlu_sample", Style::kLmEval,
         "fathom's own questions in the layout of mmlu; built in, for trying things out"},
        {"everyday_physics", "geography", "arithmetic", "words"}},
       {{"demo_choice", "demo_choice", "", "demo_choice", Style::kLmEval,
-        "facts of an invented world in the layout of mmlu; built in, models/nano was taught them", 1},
+        "facts of an invented world, taught to models/nano, and questions that name their answer, as mmlu",
+        1},
        kDemoSubjects},
       {{"demo_cloze", "demo_cloze", "", "demo_choice", Style::kCloze,
         "the questions of demo_choice in the layout of mmlu_cloze; built in", 1},

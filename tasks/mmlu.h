@@ -5,7 +5,8 @@
 //   mmlu_cloze       lm-evaluation-harness `mmlu_continuation`: the answer texts are scored
 //   mmlu_generative  lm-evaluation-harness `mmlu_generative`: the letter is generated
 //   mmlu_sample      the layout of `mmlu` over a few questions of fathom's own, built in
-//   demo_choice      the layout of `mmlu`, 1-shot, over the facts that models/nano was taught, built in
+//   demo_choice      the layout of `mmlu`, 1-shot, over the facts that models/nano was taught and over
+//                    questions that name their answer (subjects reading_*), built in
 //   demo_cloze       the same questions in the layout of `mmlu_cloze`
 //
 // The original code reads its CSV files with pandas, whose version 2 turns the answer "None" (10 rows) into

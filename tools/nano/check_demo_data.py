@@ -4,6 +4,8 @@
 - make_demo_data.py writes the same bytes again.
 - No question of a demo task occurs in rows as training draws them, whatever names, objects and function names
   stand in them; the facts asked about do occur, as statements and open answers.
+- No drill can be a question of the reading subjects: one of its words is in no drill. Those asked are on the
+  test side of the split, the examples on the train side.
 
 usage: python -m tools.nano.check_demo_data [--rows N]     exit code 1 when anything is wrong
 """
@@ -19,7 +21,7 @@ import re
 import sys
 from pathlib import Path
 
-from . import documents, facts, functions, word_problems
+from . import documents, facts, functions, reading, word_problems
 from .make_demo_data import demo_files
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -70,6 +72,25 @@ def leaked_facts(files: dict[str, str], rng: random.Random, rows: int) -> list[s
     return problems
 
 
+def leaked_readings(files: dict[str, str], rng: random.Random, rows: int) -> list[str]:
+    text = "".join(facts.drill_row(rng, 2000).text() for _ in range(rows))
+    drilled = set(re.findall(r"^[A-D]\. (.*)$", text, re.MULTILINE))
+    problems, known = [], 0
+    for subject in reading.subjects():
+        for split in ("dev", "test"):
+            name = f"demo_choice/{split}/{subject}_{split}.csv"
+            for question, *choices, letter in csv.reader(io.StringIO(files[name])):
+                asked = reading.Reading(question, tuple(choices), facts.LETTERS.index(letter))
+                if asked.held_out != (split == "test"):
+                    problems.append(f"{name}: {question!r} is on the other side of the split")
+                if drilled.issuperset(choices):
+                    problems.append(f"{name}: {question!r} with {choices} can be a drill")
+                known += not drilled.isdisjoint(choices)
+    if known == 0:
+        problems.append("no reading question has a word of the drills: the check looked at the wrong text")
+    return problems
+
+
 def leaked_problems(files: dict[str, str], rng: random.Random, rows: int) -> list[str]:
     text = "".join(word_problems.problem_row(rng, 2000).text() for _ in range(rows))
     seen = {general_problem(line) for line in text.split("\n") if line.startswith("Question: ")}
@@ -100,7 +121,7 @@ def main() -> None:
     args = parser.parse_args()
     files, rng = demo_files(), random.Random(5)
     problems = changed_files(files) + leaked_needle(rng, args.rows)
-    for check in (leaked_facts, leaked_problems, leaked_functions):
+    for check in (leaked_facts, leaked_readings, leaked_problems, leaked_functions):
         problems += check(files, rng, args.rows)
     print("\n".join(problems) or f"demo data and {args.rows} training rows of each family are disjoint")
     sys.exit(1 if problems else 0)

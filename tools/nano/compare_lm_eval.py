@@ -26,7 +26,7 @@ from lm_eval.tasks import TaskManager
 from reference.fathom_binary import Fathom
 from reference.lm_eval_model import RecordingModel
 
-from . import facts
+from . import facts, reading
 
 DATA = _ROOT / "tasks" / "data" / "demo_choice"
 TOLERANCE = 3e-4
@@ -53,7 +53,7 @@ def write_task(folder: Path, subject: str) -> str:
         "fewshot_config": {"sampler": "first_n"},
         "num_fewshot": 1,
         "output_type": "multiple_choice",
-        "description": facts.choice_header(subject),
+        "description": facts.choice_header(subject.replace("_", " ")),
         "doc_to_text": _TEXT,
         "doc_to_choice": ["A", "B", "C", "D"],
         "doc_to_target": "answer",
@@ -75,7 +75,7 @@ def main() -> None:
     fathom = Fathom(args.fathom)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        names = [write_task(folder, subject) for subject in facts.all_facts()]
+        names = [write_task(folder, subject) for subject in (*facts.all_facts(), *reading.subjects())]
         model = RecordingModel(args.checkpoint, add_bos=True)
         theirs = simple_evaluate(
             model=model,

@@ -14,24 +14,37 @@ import csv
 import io
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
-from . import facts, functions, word_problems
+from . import facts, functions, reading, word_problems
 
 SEED = 41
+READING_SEED = 42  # their own, so that the other files stay what they are
 DEV_ROWS = 5  # examples of each subject
+READINGS = 80  # questions of each subject
 PROBLEMS, PROBLEM_EXAMPLES, FUNCTIONS = 240, 120, 100
 
 
-def _csv(rows: list[facts.Fact], rng: random.Random) -> str:
-    """MMLU's columns; gold letters as evenly spread as the number of rows allows, in random order."""
-    golds = [i % 4 for i in range(len(rows))]
-    rng.shuffle(golds)
+def _csv(rows: list[tuple[str, Sequence[str], int]]) -> str:
+    """MMLU's columns, from question, choices and place of the right one."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    for fact, gold in zip(rows, golds, strict=True):
-        writer.writerow([fact.question, *facts.choices_for(fact, gold, rng), facts.LETTERS[gold]])
+    for question, choices, gold in rows:
+        writer.writerow([question, *choices, facts.LETTERS[gold]])
     return text.getvalue()
+
+
+def _fact_csv(rows: list[facts.Fact], rng: random.Random) -> str:
+    """Gold letters as evenly spread as the number of rows allows, in random order."""
+    golds = [i % 4 for i in range(len(rows))]
+    rng.shuffle(golds)
+    return _csv(
+        [
+            (fact.question, facts.choices_for(fact, gold, rng), gold)
+            for fact, gold in zip(rows, golds, strict=True)
+        ]
+    )
 
 
 def choice_files(rng: random.Random) -> dict[str, str]:
@@ -39,8 +52,18 @@ def choice_files(rng: random.Random) -> dict[str, str]:
     for subject in facts.all_facts():
         dev = rng.sample(facts.train_facts(subject), DEV_ROWS)
         test = rng.sample(facts.test_facts(subject), len(facts.test_facts(subject)))
-        files[f"demo_choice/dev/{subject}_dev.csv"] = _csv(dev, rng)
-        files[f"demo_choice/test/{subject}_test.csv"] = _csv(test, rng)
+        files[f"demo_choice/dev/{subject}_dev.csv"] = _fact_csv(dev, rng)
+        files[f"demo_choice/test/{subject}_test.csv"] = _fact_csv(test, rng)
+    return files
+
+
+def reading_files(rng: random.Random) -> dict[str, str]:
+    files = {}
+    for subject in reading.subjects():
+        sides = reading.draw(subject, DEV_ROWS, READINGS, rng)
+        for split, rows in zip(("dev", "test"), sides, strict=True):
+            content = _csv([(row.question, row.choices, row.gold) for row in rows])
+            files[f"demo_choice/{split}/{subject}_{split}.csv"] = content
     return files
 
 
@@ -80,6 +103,7 @@ def demo_files() -> dict[str, str]:
     rng = random.Random(SEED)
     return {
         **choice_files(rng),
+        **reading_files(random.Random(READING_SEED)),
         "demo_math/train.jsonl": _problem_lines(rng, PROBLEM_EXAMPLES, held_out=False),
         "demo_math/test.jsonl": _problem_lines(rng, PROBLEMS, held_out=True),
         "demo_code/test.jsonl": _function_lines(rng, FUNCTIONS),

@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   const int n_kills = argc > 2 ? std::stoi(argv[2]) : 200;
-  const int n_questions = argc > 3 ? std::stoi(argv[3]) : 12000;
+  const int n_questions = argc > 3 ? std::stoi(argv[3]) : 30000;
   const uint64_t seed = argc > 4 ? std::stoull(argv[4]) : 1;
   const fathom::testing::KillCounts c = fathom::testing::kill_experiment(
       argv[1], {.n_questions = n_questions, .n_kills = n_kills, .seed = seed});

@@ -2,9 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "harness/cli.h"
 #include "results/runs.h"
 #include "results/schema.h"
+#include "tests/harness/captured_command.h"
 #include "tests/results/stored_runs.h"
 #include "tests/temporary_folder.h"
 
@@ -22,13 +22,10 @@ class DbCommand : public ::testing::Test {
 
   int run(std::vector<std::string> args) {
     args.insert(args.begin(), "db");
-    ::testing::internal::CaptureStdout();
-    ::testing::internal::CaptureStderr();
-    const int exit_code = run_command_line(args);
-    std::fflush(stdout);
-    out_ = ::testing::internal::GetCapturedStdout();
-    err_ = ::testing::internal::GetCapturedStderr();
-    return exit_code;
+    CapturedCommand command = capture_command(args);
+    out_ = std::move(command.out);
+    err_ = std::move(command.err);
+    return command.exit_code;
   }
 
   size_t n_runs(const std::string& db) { return results::list_runs(results::open_for_reading(db)).size(); }

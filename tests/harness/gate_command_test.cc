@@ -7,11 +7,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "harness/cli.h"
 #include "results/judging/policy.h"
 #include "results/schema.h"
 #include "results/store.h"
 #include "results/writer_lock.h"
+#include "tests/harness/captured_command.h"
 #include "tests/results/example_run.h"
 #include "tests/temporary_folder.h"
 
@@ -60,13 +60,10 @@ class GateCommand : public ::testing::Test {
   }
 
   int command(std::vector<std::string> args) {
-    ::testing::internal::CaptureStdout();
-    ::testing::internal::CaptureStderr();
-    const int exit_code = run_command_line(args);
-    std::fflush(stdout);
-    out_ = ::testing::internal::GetCapturedStdout();
-    err_ = ::testing::internal::GetCapturedStderr();
-    return exit_code;
+    CapturedCommand command = capture_command(args);
+    out_ = std::move(command.out);
+    err_ = std::move(command.err);
+    return command.exit_code;
   }
 
   int gate(const std::vector<std::string>& more = {}) {

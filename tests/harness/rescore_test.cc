@@ -4,11 +4,11 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
-#include "harness/cli.h"
 #include "results/aggregate.h"
 #include "results/check.h"
 #include "results/schema.h"
 #include "tests/e2e/small_run.h"
+#include "tests/harness/captured_command.h"
 #include "tests/results/stored_runs.h"
 #include "tests/temporary_folder.h"
 
@@ -23,13 +23,10 @@ class RescoreTest : public ::testing::Test {
   RescoreTest() { testing::write_small_run(folder_.path(), 12); }
 
   int command(const std::vector<std::string>& args) {
-    ::testing::internal::CaptureStdout();
-    ::testing::internal::CaptureStderr();
-    const int exit_code = run_command_line(args);
-    std::fflush(stdout);
-    out_ = ::testing::internal::GetCapturedStdout();
-    err_ = ::testing::internal::GetCapturedStderr();
-    return exit_code;
+    CapturedCommand command = capture_command(args);
+    out_ = std::move(command.out);
+    err_ = std::move(command.err);
+    return command.exit_code;
   }
 
   int rescore(const std::vector<std::string>& more = {}) {

@@ -5,9 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "harness/cli.h"
 #include "results/schema.h"
 #include "results/store.h"
+#include "tests/harness/captured_command.h"
 #include "tests/results/example_run.h"
 #include "tests/temporary_folder.h"
 
@@ -26,15 +26,6 @@ class RunReportTest : public ::testing::Test {
     store.commit_samples(results::example_samples(run));
     store.set_checkpoint_files(results::example_files());
     store.finish_run(results::RunStatus::kComplete);
-  }
-
-  // Standard output of a command that must succeed.
-  std::string output_of(const std::vector<std::string>& args) {
-    ::testing::internal::CaptureStdout();
-    const int exit_code = run_command_line(args);
-    std::fflush(stdout);
-    EXPECT_EQ(exit_code, 0);
-    return ::testing::internal::GetCapturedStdout();
   }
 
   testing::TemporaryFolder folder_;
@@ -96,11 +87,11 @@ TEST_F(RunReportTest, ListsRuns) {
 }
 
 TEST_F(RunReportTest, WrongNamesAreErrorsWithExitCode3) {
-  ::testing::internal::CaptureStderr();
-  EXPECT_EQ(run_command_line({"samples", "latest", "--db", db_, "--task", "geology"}), 3);
-  EXPECT_EQ(run_command_line({"show", "7", "--db", db_}), 3);
-  EXPECT_EQ(run_command_line({"show", "latest", "--db", db_ + ".none"}), 3);
-  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("no task or group \"geology\""));
+  const CapturedCommand wrong_task = capture_command({"samples", "latest", "--db", db_, "--task", "geology"});
+  EXPECT_EQ(wrong_task.exit_code, 3);
+  EXPECT_THAT(wrong_task.err, HasSubstr("no task or group \"geology\""));
+  EXPECT_EQ(capture_command({"show", "7", "--db", db_}).exit_code, 3);
+  EXPECT_EQ(capture_command({"show", "latest", "--db", db_ + ".none"}).exit_code, 3);
 }
 
 }  // namespace

@@ -4,9 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "harness/cli.h"
 #include "results/schema.h"
 #include "tests/e2e/small_run.h"
+#include "tests/harness/captured_command.h"
 #include "tests/temporary_folder.h"
 
 namespace fathom::harness {
@@ -18,14 +18,6 @@ using ::testing::HasSubstr;
 class RunThroughputTest : public ::testing::Test {
  protected:
   RunThroughputTest() { testing::write_small_run(folder_.path(), 10); }
-
-  std::string output_of(const std::vector<std::string>& args) {
-    ::testing::internal::CaptureStdout();
-    const int exit_code = run_command_line(args);
-    std::fflush(stdout);
-    EXPECT_EQ(exit_code, 0);
-    return ::testing::internal::GetCapturedStdout();
-  }
 
   json throughput_of(const std::string& task, const std::vector<std::string>& more) {
     std::vector<std::string> args = testing::small_run_args(folder_.path(), "results.db", more);

@@ -7,17 +7,6 @@
 
 namespace fathom::results {
 
-std::vector<StoredTask> stored_tasks(const Database& database, int64_t run_id) {
-  Statement rows = database.prepare(
-      "SELECT rt.run_task_id, t.name, rt.n_reps FROM run_task rt JOIN task t USING(task_id) WHERE rt.run_id "
-      "= ?"
-      " ORDER BY rt.position");
-  std::vector<StoredTask> tasks;
-  rows.query(run_id);
-  while (rows.step()) tasks.push_back({rows.integer(0), rows.text(1), rows.integer(2)});
-  return tasks;
-}
-
 bool is_judged_by(const Database& database, int64_t run_task_id, const std::vector<ScoringRecord>& scorings) {
   return find_scorings(database, scorings, run_task_id).has_value();
 }

@@ -7,18 +7,9 @@
 
 #include "results/records.h"
 #include "results/sqlite.h"
+#include "results/stored_tasks.h"
 
 namespace fathom::results {
-
-/// A task of a stored run, as far as judging it again needs it.
-struct StoredTask {
-  int64_t run_task_id = 0;
-  std::string name;
-  int64_t n_reps = 1;
-};
-
-/// In the order of the run.
-std::vector<StoredTask> stored_tasks(const Database& database, int64_t run_id);
 
 /// Whether `scorings` have judged the task in exactly these versions.
 bool is_judged_by(const Database& database, int64_t run_task_id, const std::vector<ScoringRecord>& scorings);

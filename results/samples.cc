@@ -1,4 +1,5 @@
 #include "results/samples.h"
+#include "results/stored_tasks.h"
 
 #include <algorithm>
 #include <cstring>
@@ -22,27 +23,7 @@ std::vector<bool> unpacked(Bytes bytes, size_t n) {
   return bits;
 }
 
-struct TaskOfRun {
-  int64_t run_task_id = 0;
-  std::string name;
-  std::vector<std::string> groups;
-  int64_t n_reps = 1;
-};
-
-std::vector<TaskOfRun> tasks_of(const Database& database, int64_t run_id) {
-  Statement rows = database.prepare(
-      "SELECT rt.run_task_id, t.name, rt.groups, rt.n_reps FROM run_task rt JOIN task t USING(task_id)"
-      " WHERE rt.run_id = ? ORDER BY rt.position");
-  std::vector<TaskOfRun> tasks;
-  rows.query(run_id);
-  while (rows.step()) {
-    tasks.push_back({rows.integer(0), rows.text(1),
-                     nlohmann::json::parse(rows.text(2)).get<std::vector<std::string>>(), rows.integer(3)});
-  }
-  return tasks;
-}
-
-bool is_or_belongs_to(const TaskOfRun& task, const std::string& name) {
+bool is_or_belongs_to(const StoredTask& task, const std::string& name) {
   return name.empty() || task.name == name ||
          std::find(task.groups.begin(), task.groups.end(), name) != task.groups.end();
 }
@@ -97,7 +78,7 @@ constexpr const char* kSamplesOfTask =
     "USING(sample_id)"
     " WHERE s.run_task_id = ? ORDER BY d.ordinal, s.rep";
 
-StoredSample sample_of(const TaskOfRun& task, const Statement& row) {
+StoredSample sample_of(const StoredTask& task, const Statement& row) {
   StoredSample sample{.sample_id = row.integer(0),
                       .task = task.name,
                       .ordinal = row.integer(1),
@@ -140,7 +121,7 @@ void for_each_sample(const Database& database, int64_t run_id, const std::string
   Details details(database);
   Statement rows = database.prepare(kSamplesOfTask);
   bool found = false;
-  for (const TaskOfRun& candidate : tasks_of(database, run_id)) {
+  for (const StoredTask& candidate : stored_tasks(database, run_id)) {
     if (!is_or_belongs_to(candidate, task)) continue;
     found = true;
     rows.query(candidate.run_task_id);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "results/judging/run_speed.h"
 #include "results/series.h"
+#include "results/stored_tasks.h"
 
 namespace fathom::results {
 namespace {
@@ -33,28 +34,6 @@ struct StoredDoc {
   bool cut = false;
   std::optional<double> gold_logprob;
 };
-
-struct TaskOfRun {
-  int64_t run_task_id = 0;
-  std::string name;
-  std::vector<std::string> groups;
-  int64_t n_docs = 0;
-  int64_t n_reps = 1;
-};
-
-std::vector<TaskOfRun> tasks_of(const Database& database, int64_t run_id) {
-  Statement rows = database.prepare(
-      "SELECT rt.run_task_id, t.name, rt.groups, rt.n_docs, rt.n_reps FROM run_task rt JOIN task t "
-      "USING(task_id)"
-      " WHERE rt.run_id = ? ORDER BY rt.position");
-  std::vector<TaskOfRun> tasks;
-  rows.query(run_id);
-  while (rows.step()) {
-    tasks.push_back({rows.integer(0), rows.text(1), json::parse(rows.text(2)).get<std::vector<std::string>>(),
-                     rows.integer(3), rows.integer(4)});
-  }
-  return tasks;
-}
 
 std::optional<double> gold_logprob(const Statement& row, int gold_column, int logprobs_column) {
   const std::optional<int64_t> gold = row.optional_integer(gold_column);
@@ -116,7 +95,7 @@ void count(const StoredDoc& doc, Unpaired& unpaired) {
 
 // One run's part of a task: its documents, and the values of each metric by document.
 struct Side {
-  const TaskOfRun* task = nullptr;
+  const StoredTask* task = nullptr;
   std::map<DocKey, StoredDoc> docs;
   std::vector<const Series*> series;
 
@@ -248,7 +227,7 @@ PairedTask pair_task(Side base, Side cand) {
   return task;
 }
 
-Side side_of(const Database& database, const TaskOfRun& task, const std::vector<Series>& all) {
+Side side_of(const Database& database, const StoredTask& task, const std::vector<Series>& all) {
   Side side{.task = &task, .docs = docs_of(database, task.run_task_id)};
   for (const Series& series : all) {
     if (series.task == task.name) side.series.push_back(&series);
@@ -256,9 +235,9 @@ Side side_of(const Database& database, const TaskOfRun& task, const std::vector<
   return side;
 }
 
-const TaskOfRun* find_task(const std::vector<TaskOfRun>& tasks, const std::string& name) {
+const StoredTask* find_task(const std::vector<StoredTask>& tasks, const std::string& name) {
   const auto found =
-      std::find_if(tasks.begin(), tasks.end(), [&](const TaskOfRun& t) { return t.name == name; });
+      std::find_if(tasks.begin(), tasks.end(), [&](const StoredTask& t) { return t.name == name; });
   return found == tasks.end() ? nullptr : &*found;
 }
 
@@ -319,12 +298,12 @@ PairedRuns pair_runs(const Database& base_database, int64_t base_run, const Data
                      int64_t cand_run) {
   PairedRuns runs{.base = {run_info(base_database, base_run), run_speed(base_database, base_run)},
                   .cand = {run_info(cand_database, cand_run), run_speed(cand_database, cand_run)}};
-  const std::vector<TaskOfRun> base_tasks = tasks_of(base_database, base_run);
-  const std::vector<TaskOfRun> cand_tasks = tasks_of(cand_database, cand_run);
+  const std::vector<StoredTask> base_tasks = stored_tasks(base_database, base_run);
+  const std::vector<StoredTask> cand_tasks = stored_tasks(cand_database, cand_run);
   const std::vector<Series> base_series = load_series(base_database, base_run);
   const std::vector<Series> cand_series = load_series(cand_database, cand_run);
-  for (const TaskOfRun& task : base_tasks) {
-    const TaskOfRun* other = find_task(cand_tasks, task.name);
+  for (const StoredTask& task : base_tasks) {
+    const StoredTask* other = find_task(cand_tasks, task.name);
     if (other == nullptr) {
       runs.only_base_tasks.push_back(task.name);
     } else {
@@ -332,7 +311,7 @@ PairedRuns pair_runs(const Database& base_database, int64_t base_run, const Data
           pair_task(side_of(base_database, task, base_series), side_of(cand_database, *other, cand_series)));
     }
   }
-  for (const TaskOfRun& task : cand_tasks) {
+  for (const StoredTask& task : cand_tasks) {
     if (find_task(base_tasks, task.name) == nullptr) runs.only_cand_tasks.push_back(task.name);
   }
   runs.provenance = recorded_differences(runs.base, runs.cand);

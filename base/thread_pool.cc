@@ -3,14 +3,24 @@
 #include <sched.h>
 
 #include <exception>
+#include <utility>
 
 #include "base/error.h"
 
 namespace fathom {
+namespace {
+
+thread_local int current = 0;
+
+}  // namespace
+
+int ThreadPool::current_thread() {
+  return current;
+}
 
 ThreadPool::ThreadPool(int n_threads) {
   FATHOM_CHECK(n_threads >= 1, "n_threads {}", n_threads);
-  for (int i = 1; i < n_threads; ++i) workers_.emplace_back([this] { work(); });
+  for (int i = 1; i < n_threads; ++i) workers_.emplace_back([this, i] { work(i); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -23,6 +33,11 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::run(int64_t n_tasks, BodyRef body) {
+  // The caller may be another pool's worker; here it is thread 0.
+  struct AsFirst {
+    int outside = std::exchange(current, 0);
+    ~AsFirst() { current = outside; }
+  } as_first;
   if (workers_.empty() || n_tasks <= 1) {
     for (int64_t i = 0; i < n_tasks; ++i) body(i);
     return;
@@ -44,7 +59,8 @@ void ThreadPool::run(int64_t n_tasks, BodyRef body) {
   if (failure_) std::rethrow_exception(failure_);
 }
 
-void ThreadPool::work() {
+void ThreadPool::work(int thread) {
+  current = thread;
   uint64_t seen = 0;
   while (true) {
     {

@@ -24,6 +24,10 @@ class ThreadPool {
 
   int n_threads() const { return static_cast<int>(workers_.size()) + 1; }
 
+  /// Inside a body: the number of the thread that runs it, in [0, n_threads()). For room of its own to work
+  /// in, never for anything a result depends on.
+  static int current_thread();
+
   /// Runs body(i) for every i in [0, n_tasks) and returns when all are done. The first exception of a body is
   /// rethrown here. Only one parallel_for at a time, and none inside a body. Allocates nothing.
   template <typename Body>
@@ -40,7 +44,7 @@ class ThreadPool {
   };
 
   void run(int64_t n_tasks, BodyRef body);
-  void work();
+  void work(int thread);
   void run_tasks();
 
   std::vector<std::thread> workers_;

@@ -23,17 +23,16 @@ void Forward::attention(int64_t i) {
 
   if (config_.q_lora_rank) {
     const Tensor q_latent = work_.q_latent.rows(n);  // [T, rq]
-    kernels::linear(stream_, {.x = normed, .weight = w.q_a_proj, .bias = w.q_a_proj_bias, .out = q_latent});
+    linear({.x = normed, .weight = w.q_a_proj, .bias = w.q_a_proj_bias, .out = q_latent});
     kernels::rms_norm(stream_,
                       {.x = q_latent, .weight = w.q_a_layernorm, .eps = kLatentNormEps, .out = q_latent});
-    kernels::linear(stream_, {.x = q_latent, .weight = w.q_b_proj, .out = q});
+    linear({.x = q_latent, .weight = w.q_b_proj, .out = q});
   } else {
-    kernels::linear(stream_, {.x = normed, .weight = w.q_proj, .out = q});
+    linear({.x = normed, .weight = w.q_proj, .out = q});
   }
   kernels::rope(stream_, {.x = work_.q.view({n, shape_.num_heads, shape_.qk()}), .table = rope_table});
 
-  kernels::linear(
-      stream_, {.x = normed, .weight = w.kv_a_proj_with_mqa, .bias = w.kv_a_proj_with_mqa_bias, .out = kv});
+  linear({.x = normed, .weight = w.kv_a_proj_with_mqa, .bias = w.kv_a_proj_with_mqa_bias, .out = kv});
   kernels::write_latents(stream_, {.kv = kv,
                                    .weight = w.kv_a_layernorm,
                                    .eps = kLatentNormEps,
@@ -42,8 +41,7 @@ void Forward::attention(int64_t i) {
                                    .cache = cache_.layer(i)});
   attend(i, AttentionForm::kExpanded);
   attend(i, AttentionForm::kAbsorbed);
-  kernels::linear(
-      stream_,
+  linear(
       {.x = work_.attended.rows(n), .weight = w.o_proj, .bias = w.o_proj_bias, .out = work_.delta.rows(n)});
 }
 

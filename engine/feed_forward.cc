@@ -13,13 +13,13 @@ void Forward::mlp(const MlpWeights& w, Sum sum) {
     const Tensor x = work_.normed.rows(n_rows()).rows(begin, end);  // [n, h]
     const Tensor gate = work_.gate.view({end - begin, width});
     const Tensor up = work_.up.view({end - begin, width});
-    kernels::linear(stream_, {.x = x, .weight = w.gate_proj, .out = gate});
-    kernels::linear(stream_, {.x = x, .weight = w.up_proj, .out = up});
+    linear({.x = x, .weight = w.gate_proj, .out = gate});
+    linear({.x = x, .weight = w.up_proj, .out = up});
     kernels::silu_mul(stream_, {.gate = gate, .up = up});
-    kernels::linear(stream_, {.x = gate,
-                              .weight = w.down_proj,
-                              .out = work_.delta.rows(n_rows()).rows(begin, end),
-                              .accumulate = sum == Sum::kAdd});
+    linear({.x = gate,
+            .weight = w.down_proj,
+            .out = work_.delta.rows(n_rows()).rows(begin, end),
+            .accumulate = sum == Sum::kAdd});
   }
 }
 

@@ -20,7 +20,7 @@ Forward::Forward(const ModelConfig& config, const Weights& weights, LatentCache&
       weights_(weights),
       cache_(cache),
       stream_(stream),
-      work_(stream.space, config, limits),
+      work_(stream, config, limits),
       batch_(stream, limits),
       shape_(mla_shape(config)),
       rope_factor_(yarn_attention_factor(config)),
@@ -75,6 +75,11 @@ void Forward::layer(int64_t i) {
   }
   kernels::add(stream_, {.x = x, .delta = delta});
   check_finite(x, 2 * i + 1);
+}
+
+void Forward::linear(kernels::Linear args) {
+  args.scratch = work_.scratch.scratch();
+  kernels::linear(stream_, args);
 }
 
 void Forward::check_finite(const Tensor& x, int64_t flag) {

@@ -65,6 +65,8 @@ class Forward {
   void attention(int64_t i);
   void attend(int64_t i, AttentionForm form);
   void mlp(const MlpWeights& w, Sum sum);
+  /// kernels::linear with the workspace's scratch.
+  void linear(kernels::Linear args);
   void moe(int64_t i, const MoeWeights& w);
   /// Final norm and lm_head of the rows in `staging_`, at most max_head_rows: [n, V]. Empties `staging_`.
   Tensor logits();

@@ -19,7 +19,7 @@ Tensor Forward::logits() {
   kernels::rms_norm(
       stream_,
       {.x = hidden, .weight = weights_.norm, .eps = static_cast<float>(config_.rms_norm_eps), .out = hidden});
-  kernels::linear(stream_, {.x = hidden, .weight = weights_.lm_head, .out = logits});
+  linear({.x = hidden, .weight = weights_.lm_head, .out = logits});
   check_finite(logits, 2 * config_.num_hidden_layers);
   return logits;
 }

@@ -39,7 +39,7 @@ class Activation {
 
 /// T = max_rows, N = max_head_rows.
 struct Workspace {
-  Workspace(kernels::Space space, const ModelConfig& config, const WorkspaceLimits& limits);
+  Workspace(const kernels::Stream& stream, const ModelConfig& config, const WorkspaceLimits& limits);
 
   WorkspaceLimits limits;
 

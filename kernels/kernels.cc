@@ -17,8 +17,21 @@ void require(const Tensor& tensor, Dtype dtype, std::initializer_list<int64_t> s
   FATHOM_CHECK(tensor.dtype == dtype && tensor.has_shape(shape), "{} is {}", what, tensor.describe());
 }
 
-void require_weight(const Tensor& tensor, std::initializer_list<int64_t> shape, const char* what) {
-  FATHOM_CHECK(tensor.dtype != Dtype::kI32 && tensor.has_shape(shape), "{} is {}", what, tensor.describe());
+/// F32, BF16 or F16.
+void require_plain(const Tensor& tensor, std::initializer_list<int64_t> shape, const char* what) {
+  FATHOM_CHECK(tensor.dtype != Dtype::kI32 && !is_quantised(tensor.dtype) && tensor.has_shape(shape),
+               "{} is {}", what, tensor.describe());
+}
+
+/// Plain, or quantised with scales.
+void require_matrix(const Tensor& tensor, std::initializer_list<int64_t> shape, const char* what) {
+  if (!is_quantised(tensor.dtype)) return require_plain(tensor, shape, what);
+  const Scales& s = tensor.scales;
+  const bool integers = tensor.dtype != Dtype::kF8E4M3;
+  FATHOM_CHECK(tensor.has_shape(shape) && s.data != nullptr && s.rows > 0 && s.columns > 0 &&
+                   s.columns % 32 == 0 && (!integers || s.rows == 1) &&
+                   (tensor.dtype != Dtype::kI4 || tensor.shape[1] % 8 == 0),
+               "{} is {}, scales of {} x {}", what, tensor.describe(), s.rows, s.columns);
 }
 
 void require_rank(const Tensor& tensor, int rank, const char* what) {
@@ -37,7 +50,7 @@ void check_mla(const Mla& args) {
   require(args.block_table, Dtype::kI32, {args.block_table.shape[0], args.block_table.shape[1]},
           "mla block_table");
   require(args.runs, Dtype::kI32, {args.runs.shape[0], 4}, "mla runs");
-  require_weight(args.kv_b, {s.num_heads * (s.nope + s.v), s.rank}, "mla kv_b");
+  require_plain(args.kv_b, {s.num_heads * (s.nope + s.v), s.rank}, "mla kv_b");
   require(args.out, Dtype::kF32, {n_rows, s.num_heads, s.v}, "mla out");
 }
 
@@ -64,7 +77,7 @@ void download(const Stream& stream, const Tensor& from, std::span<std::byte> byt
 
 void gather_rows(const Stream& stream, const GatherRows& args) {
   check_space(stream);
-  require_weight(args.table, {args.table.shape[0], args.table.shape[1]}, "gather_rows table");
+  require_plain(args.table, {args.table.shape[0], args.table.shape[1]}, "gather_rows table");
   require(args.rows, Dtype::kI32, {args.rows.shape[0]}, "gather_rows rows");
   require(args.out, Dtype::kF32, {args.rows.shape[0], args.table.shape[1]}, "gather_rows out");
   cpu::gather_rows(stream, args);
@@ -72,7 +85,7 @@ void gather_rows(const Stream& stream, const GatherRows& args) {
 
 void convert(const Stream& stream, const Convert& args) {
   check_space(stream);
-  FATHOM_CHECK(args.from.dtype != Dtype::kI32 &&
+  FATHOM_CHECK(args.from.dtype != Dtype::kI32 && !is_quantised(args.from.dtype) &&
                    (args.to.dtype == Dtype::kF32 || args.to.dtype == Dtype::kBF16) &&
                    args.from.elements() == args.to.elements(),
                "convert {} to {}", args.from.describe(), args.to.describe());
@@ -85,7 +98,7 @@ void rms_norm(const Stream& stream, const RmsNorm& args) {
   const int64_t n = args.x.shape[1];
   require(args.x, Dtype::kF32, {t, n}, "rms_norm x");
   if (args.add.data != nullptr) require(args.add, Dtype::kF32, {t, n}, "rms_norm add");
-  require_weight(args.weight, {n}, "rms_norm weight");
+  require_plain(args.weight, {n}, "rms_norm weight");
   require(args.out, Dtype::kF32, {t, n}, "rms_norm out");
   cpu::rms_norm(stream, args);
 }
@@ -118,10 +131,17 @@ void linear(const Stream& stream, const Linear& args) {
   const int64_t k = args.x.shape[1];
   const int64_t n = args.weight.shape[0];
   require(args.x, Dtype::kF32, {t, k}, "linear x");
-  require_weight(args.weight, {n, k}, "linear weight");
-  if (args.bias.data != nullptr) require_weight(args.bias, {n}, "linear bias");
+  require_matrix(args.weight, {n, k}, "linear weight");
+  if (args.bias.data != nullptr) require_plain(args.bias, {n}, "linear bias");
   require(args.out, Dtype::kF32, {t, n}, "linear out");
+  if (is_quantised(args.weight.dtype))
+    require_scratch(args.scratch, linear_scratch_bytes(stream, k), "linear");
   cpu::linear(stream, args);
+}
+
+size_t linear_scratch_bytes(const Stream& stream, int64_t max_inputs) {
+  check_space(stream);
+  return cpu::linear_scratch_bytes(stream, max_inputs);
 }
 
 void rope_table(const Stream& stream, const RopeTable& args) {
@@ -148,7 +168,7 @@ void write_latents(const Stream& stream, const WriteLatents& args) {
   const int64_t rank = args.weight.shape[0];
   const int64_t dr = args.table.shape[1];
   require(args.kv, Dtype::kF32, {t, rank + dr}, "write_latents kv");
-  require_weight(args.weight, {rank}, "write_latents weight");
+  require_plain(args.weight, {rank}, "write_latents weight");
   require(args.table, Dtype::kF32, {t, dr}, "write_latents table");
   require(args.slots, Dtype::kI32, {t}, "write_latents slots");
   require(args.cache, Dtype::kF32, {args.cache.shape[0], kBlockTokens, rank + dr}, "write_latents cache");
@@ -207,17 +227,19 @@ void expert_mlps(const Stream& stream, const ExpertMlps& args) {
   require(args.weights, Dtype::kF32, {t, k}, "expert_mlps weights");
   require(args.out, Dtype::kF32, {t, h}, "expert_mlps out");
   for (size_t e = 0; e < n_experts; ++e) {
-    require(args.gate[e], args.gate[0].dtype, {m, h}, "expert gate");
-    require(args.up[e], args.gate[0].dtype, {m, h}, "expert up");
-    require(args.down[e], args.gate[0].dtype, {h, m}, "expert down");
+    require_matrix(args.gate[e], {m, h}, "expert gate");
+    require_matrix(args.up[e], {m, h}, "expert up");
+    require_matrix(args.down[e], {h, m}, "expert down");
   }
-  require_scratch(args.scratch, expert_mlps_scratch_bytes(t, static_cast<int64_t>(n_experts), k, m),
+  require_scratch(args.scratch,
+                  expert_mlps_scratch_bytes(stream, {t, static_cast<int64_t>(n_experts), k, h, m}),
                   "expert_mlps");
   cpu::expert_mlps(stream, args);
 }
 
-size_t expert_mlps_scratch_bytes(int64_t max_rows, int64_t n_experts, int64_t experts_per_token, int64_t m) {
-  return cpu::expert_mlps_scratch_bytes(max_rows, n_experts, experts_per_token, m);
+size_t expert_mlps_scratch_bytes(const Stream& stream, const ExpertMlpsShape& shape) {
+  check_space(stream);
+  return cpu::expert_mlps_scratch_bytes(stream, shape);
 }
 
 void log_softmax_gather(const Stream& stream, const LogSoftmaxGather& args) {

@@ -8,8 +8,11 @@
 //  - A row of an output is a function of that row's own inputs. The number of rows, their neighbours, the
 //    thread count and the order of work do not change one bit of it: each output element has one accumulation
 //    order, fixed by the twin and the instruction set. No atomics on values, no sums across threads.
-//  - fp32 arithmetic and accumulation; weights may be F32, BF16 or F16 and are widened exactly. Nothing is
-//    reassociated or contracted behind the source's back: a fused multiply-add is one that the source names.
+//  - fp32 arithmetic and accumulation; weights may be F32, BF16 or F16 and are widened exactly, those of
+//  linear
+//    and expert_mlps also F8_E4M3, I8 or I4 with scales: the numbers they stand for (tensor.h) are the
+//    weights. Nothing is reassociated or contracted behind the source's back: a fused multiply-add is one
+//    that the source names.
 //  - NaN and infinities pass through to the output of their row; mark_non_finite finds them.
 //  - Outputs must not overlap inputs unless the operation says so.
 //  - Nothing is allocated. An operation that needs room says how much (..._scratch_bytes) and gets a Scratch.
@@ -120,8 +123,10 @@ struct Linear {
   Tensor bias;    // [N], or empty
   Tensor out;     // [T, N] F32
   bool accumulate = false;
+  Scratch scratch;  // for a quantised weight
 };
 void linear(const Stream& stream, const Linear& args);
+size_t linear_scratch_bytes(const Stream& stream, int64_t max_inputs);
 
 // ---------------------------------------------------------------------------------------------------------
 // Positions and the latent cache
@@ -242,7 +247,14 @@ struct ExpertMlps {
   Scratch scratch;
 };
 void expert_mlps(const Stream& stream, const ExpertMlps& args);
-size_t expert_mlps_scratch_bytes(int64_t max_rows, int64_t n_experts, int64_t experts_per_token, int64_t m);
+struct ExpertMlpsShape {
+  int64_t max_rows = 0;
+  int64_t n_experts = 0;
+  int64_t experts_per_token = 0;
+  int64_t hidden = 0;  ///< h
+  int64_t width = 0;   ///< m
+};
+size_t expert_mlps_scratch_bytes(const Stream& stream, const ExpertMlpsShape& shape);
 
 // ---------------------------------------------------------------------------------------------------------
 // Scores and draws. log p_v = logit_v - log sum_u e^logit_u; exponentials of fp32 differences to the row's

@@ -5,17 +5,38 @@
 #include "base/error.h"
 
 namespace fathom::kernels {
+namespace {
 
-size_t dtype_bytes(Dtype dtype) {
+int64_t div_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+int64_t scale_bits(Dtype dtype) {
+  return dtype == Dtype::kF8E4M3 ? 32 : 16;
+}
+
+}  // namespace
+
+int64_t dtype_bits(Dtype dtype) {
   switch (dtype) {
     case Dtype::kF32:
     case Dtype::kI32:
-      return 4;
+      return 32;
     case Dtype::kBF16:
     case Dtype::kF16:
-      return 2;
+      return 16;
+    case Dtype::kF8E4M3:
+    case Dtype::kI8:
+      return 8;
+    case Dtype::kI4:
+      return 4;
   }
   FATHOM_CHECK(false, "dtype {}", static_cast<int>(dtype));
+}
+
+size_t dtype_bytes(Dtype dtype) {
+  FATHOM_CHECK(dtype != Dtype::kI4);
+  return static_cast<size_t>(dtype_bits(dtype) / 8);
 }
 
 std::string_view dtype_name(Dtype dtype) {
@@ -28,6 +49,12 @@ std::string_view dtype_name(Dtype dtype) {
       return "F16";
     case Dtype::kI32:
       return "I32";
+    case Dtype::kF8E4M3:
+      return "F8_E4M3";
+    case Dtype::kI8:
+      return "I8";
+    case Dtype::kI4:
+      return "I4";
   }
   FATHOM_CHECK(false, "dtype {}", static_cast<int>(dtype));
 }
@@ -54,9 +81,20 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
                describe());
   Tensor view = *this;
   const int64_t row_elements = shape[0] == 0 ? 0 : elements() / shape[0];
-  view.data = static_cast<char*>(data) + static_cast<size_t>(begin * row_elements) * dtype_bytes(dtype);
+  view.data = static_cast<char*>(data) + begin * row_elements * dtype_bits(dtype) / 8;
   view.shape[0] = end - begin;
+  if (scales.data != nullptr) {
+    FATHOM_CHECK(rank == 2 && begin % scales.rows == 0, "rows from {} of {}", begin, describe());
+    view.scales.data = static_cast<char*>(scales.data) +
+                       begin / scales.rows * div_up(shape[1], scales.columns) * scale_bits(dtype) / 8;
+  }
   return view;
+}
+
+size_t Tensor::scale_bytes() const {
+  if (scales.data == nullptr) return 0;
+  return static_cast<size_t>(div_up(shape[0], scales.rows) * div_up(shape[1], scales.columns) *
+                             scale_bits(dtype) / 8);
 }
 
 std::string Tensor::describe() const {

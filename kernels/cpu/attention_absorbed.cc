@@ -75,9 +75,9 @@ void attend_heads(const Mla& args, const AbsorbedScratch& scratch, int64_t row, 
   for (int64_t place = 0; place * kBlockTokens <= position; ++place) {
     const int64_t n_valid = std::min(kBlockTokens, position + 1 - place * kBlockTokens);
     const auto* block = static_cast<const float*>(args.cache.data) + table[place] * kBlockTokens * s.latent();
-    dot_strip<R, 3>(q, block, s.latent(), n_valid, s.latent(), [&](int64_t r, int64_t j, float v) HWY_ATTR {
-      scores[r * kBlockTokens + j] = v * args.scale;
-    });
+    dot_strip<R, 3>(q, PlainRows<float>{block, s.latent(), s.latent()}, 0, n_valid, s.latent(),
+                    [&](int64_t r, int64_t j, float v)
+                        HWY_ATTR { scores[r * kBlockTokens + j] = v * args.scale; });
     for (int r = 0; r < R; ++r) {
       rows.n_valid[r] = n_valid;
       rows.factor[r] = softmax_block(scores + r * kBlockTokens, n_valid, states[r]);

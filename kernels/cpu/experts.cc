@@ -13,9 +13,10 @@
 #include <algorithm>
 
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/dot-inl.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/products.h"
 #include "kernels/cpu/scratch.h"
+#include "kernels/cpu/simd-inl.h"
 #include "kernels/cpu/tiling.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -27,12 +28,22 @@ struct Groups {
   int32_t* pair_row;   // [T k], ascending within an expert
   float* pair_weight;  // [T k]
   float* hidden;       // [T k, m]
+  std::byte* panels;   // one of panel_bytes for each thread
+  size_t panel_bytes;
+
+  void* panel() const { return panels + static_cast<size_t>(ThreadPool::current_thread()) * panel_bytes; }
 };
 
-Groups carve_groups(ScratchCursor& cursor, int64_t max_rows, int64_t n_experts, int64_t k, int64_t m) {
-  return {cursor.take<int32_t>(n_experts + 1), cursor.take<int64_t>(n_experts + 1),
-          cursor.take<int32_t>(max_rows * k), cursor.take<float>(max_rows * k),
-          cursor.take<float>(max_rows * k * m)};
+Groups carve_groups(ScratchCursor& cursor, const ExpertMlpsShape& s, int n_threads) {
+  const int64_t n_pairs = s.max_rows * s.experts_per_token;
+  const size_t panel = product_panel_bytes(std::max(s.hidden, s.width));
+  return {cursor.take<int32_t>(s.n_experts + 1),
+          cursor.take<int64_t>(s.n_experts + 1),
+          cursor.take<int32_t>(n_pairs),
+          cursor.take<float>(n_pairs),
+          cursor.take<float>(n_pairs * s.width),
+          cursor.take<std::byte>(static_cast<int64_t>(panel) * n_threads),
+          panel};
 }
 
 /// Counting sort of the (row, expert) pairs of non-zero weight.
@@ -60,7 +71,6 @@ void group_pairs(const ExpertMlps& args, Groups& groups) {
 }
 
 /// hidden = silu(gate x) * up x for one block of an expert's pairs and columns.
-template <typename W>
 void gate_up_block(const ExpertMlps& args, const Groups& groups, int64_t expert, const Block& block) {
   const int64_t h = args.x.shape[1];
   const int64_t m = args.gate[0].shape[0];
@@ -73,10 +83,19 @@ void gate_up_block(const ExpertMlps& args, const Groups& groups, int64_t expert,
   }
   alignas(64) float up[kMaxRowBlock * kMaxColBlock];
   float* hidden = groups.hidden + first_pair * m + block.col;
-  dot_block(x, n_rows, static_cast<const W*>(args.gate[expert].data) + block.col * h, h, n_cols, h,
-            [&](int64_t r, int64_t c, float v) HWY_ATTR { hidden[r * m + c] = v; });
-  dot_block(x, n_rows, static_cast<const W*>(args.up[expert].data) + block.col * h, h, n_cols, h,
-            [&](int64_t r, int64_t c, float v) HWY_ATTR { up[r * n_cols + c] = v; });
+  ProductBlock product{.x = x,
+                       .n_rows = n_rows,
+                       .weight = args.gate[expert],
+                       .col = block.col,
+                       .n_columns = n_cols,
+                       .panel = groups.panel(),
+                       .y = hidden,
+                       .y_stride = m};
+  product_fp32(product);
+  product.weight = args.up[expert];
+  product.y = up;
+  product.y_stride = n_cols;
+  product_fp32(product);
   for (int64_t r = 0; r < n_rows; ++r) {
     for_vectors(n_cols, [&](int64_t i, int64_t lanes) {
       float* p = hidden + r * m + i;
@@ -85,35 +104,49 @@ void gate_up_block(const ExpertMlps& args, const Groups& groups, int64_t expert,
   }
 }
 
+/// Columns of the output that a task owns: a few hundred KiB of every expert's down even for one row.
+constexpr int64_t kDownColumns = 48;
+
 /// Adds weight * down(hidden) of every expert, in ascending id, to columns [begin, end) of the output.
-template <typename W>
 void down_columns(const ExpertMlps& args, const Groups& groups, int64_t begin, int64_t end) {
   const int64_t h = args.x.shape[1];
   const int64_t m = args.gate[0].shape[0];
+  const int64_t width = end - begin;
   auto* out = static_cast<float*>(args.out.data);
   for (int64_t t = 0; t < args.x.shape[0]; ++t) std::fill(out + t * h + begin, out + t * h + end, 0.0f);
+  alignas(64) float sums[kMaxRowBlock * kDownColumns];
   for (size_t e = 0; e < args.down.size(); ++e) {
-    const W* w = static_cast<const W*>(args.down[e].data) + begin * m;
     for (int64_t pair = groups.offsets[e]; pair < groups.offsets[e + 1]; pair += kMaxRowBlock) {
       const int64_t n_rows = std::min<int64_t>(kMaxRowBlock, groups.offsets[e + 1] - pair);
       const float* hidden[kMaxRowBlock];
       for (int64_t r = 0; r < n_rows; ++r) hidden[r] = groups.hidden + (pair + r) * m;
-      dot_block(hidden, n_rows, w, m, end - begin, m, [&](int64_t r, int64_t c, float v) HWY_ATTR {
-        float& y = out[groups.pair_row[pair + r] * h + begin + c];
-        y = hn::GetLane(
-            hn::MulAdd(hn::Set(F32(), groups.pair_weight[pair + r]), hn::Set(F32(), v), hn::Set(F32(), y)));
-      });
+      product_fp32({.x = hidden,
+                    .n_rows = n_rows,
+                    .weight = args.down[e],
+                    .col = begin,
+                    .n_columns = width,
+                    .panel = groups.panel(),
+                    .y = sums,
+                    .y_stride = width});
+      for (int64_t r = 0; r < n_rows; ++r) {
+        const VF32 weight = hn::Set(F32(), groups.pair_weight[pair + r]);
+        float* y = out + groups.pair_row[pair + r] * h + begin;
+        for_vectors(width, [&](int64_t i, int64_t lanes) {
+          store_n(hn::MulAdd(weight, load_n(sums + r * width + i, lanes), load_n(y + i, lanes)), y + i,
+                  lanes);
+        });
+      }
     }
   }
 }
 
-template <typename W>
-void experts(const Stream& stream, const ExpertMlps& args) {
+void ExpertMlpsTwin(const Stream& stream, const ExpertMlps& args) {
   const int64_t n_experts = static_cast<int64_t>(args.gate.size());
   const int64_t h = args.x.shape[1];
   const int64_t m = args.gate[0].shape[0];
   ScratchCursor cursor(args.scratch);
-  Groups groups = carve_groups(cursor, args.x.shape[0], n_experts, args.experts.shape[1], m);
+  Groups groups = carve_groups(cursor, {args.x.shape[0], n_experts, args.experts.shape[1], h, m},
+                               stream.pool->n_threads());
   group_pairs(args, groups);
   const auto tiling = [&](int64_t e) {
     return Tiling(groups.offsets[e + 1] - groups.offsets[e], m, h, stream.pool->n_threads());
@@ -122,21 +155,15 @@ void experts(const Stream& stream, const ExpertMlps& args) {
   for (int64_t e = 0; e < n_experts; ++e) groups.tasks[e + 1] = groups.tasks[e] + tiling(e).n_blocks();
   stream.pool->parallel_for(groups.tasks[n_experts], [&](int64_t i) {
     const int64_t e = std::upper_bound(groups.tasks, groups.tasks + n_experts, i) - groups.tasks - 1;
-    gate_up_block<W>(args, groups, e, tiling(e).block(i - groups.tasks[e]));
+    gate_up_block(args, groups, e, tiling(e).block(i - groups.tasks[e]));
   });
-  // 48 columns of every expert's down: a few hundred KiB a task even for one row.
-  for_ranges(stream, h, 48, [&](int64_t begin, int64_t end) { down_columns<W>(args, groups, begin, end); });
+  for_ranges(stream, h, kDownColumns,
+             [&](int64_t begin, int64_t end) { down_columns(args, groups, begin, end); });
 }
 
-void ExpertMlpsTwin(const Stream& stream, const ExpertMlps& args) {
-  with_weight_type(args.gate[0], [&](const auto* weight) {
-    experts<std::remove_cv_t<std::remove_pointer_t<decltype(weight)>>>(stream, args);
-  });
-}
-
-size_t ExpertMlpsScratch(int64_t max_rows, int64_t n_experts, int64_t k, int64_t m) {
+size_t ExpertMlpsScratch(const Stream& stream, const ExpertMlpsShape& shape) {
   ScratchCursor cursor;
-  carve_groups(cursor, max_rows, n_experts, k, m);
+  carve_groups(cursor, shape, stream.pool->n_threads());
   return cursor.used();
 }
 
@@ -151,8 +178,8 @@ HWY_EXPORT(ExpertMlpsScratch);
 void expert_mlps(const Stream& stream, const ExpertMlps& args) {
   HWY_DYNAMIC_DISPATCH(ExpertMlpsTwin)(stream, args);
 }
-size_t expert_mlps_scratch_bytes(int64_t max_rows, int64_t n_experts, int64_t experts_per_token, int64_t m) {
-  return HWY_DYNAMIC_DISPATCH(ExpertMlpsScratch)(max_rows, n_experts, experts_per_token, m);
+size_t expert_mlps_scratch_bytes(const Stream& stream, const ExpertMlpsShape& shape) {
+  return HWY_DYNAMIC_DISPATCH(ExpertMlpsScratch)(stream, shape);
 }
 
 }  // namespace fathom::kernels::cpu

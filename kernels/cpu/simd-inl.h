@@ -128,10 +128,9 @@ HWY_INLINE void with_weight_type(const Tensor& weight, const Body& body) {
       return body(static_cast<const hwy::bfloat16_t*>(weight.data));
     case Dtype::kF16:
       return body(static_cast<const hwy::float16_t*>(weight.data));
-    case Dtype::kI32:
-      break;
+    default:
+      FATHOM_CHECK(false, "{}", weight.describe());
   }
-  FATHOM_CHECK(false, "{}", weight.describe());
 }
 
 }  // namespace fathom::kernels::cpu::HWY_NAMESPACE

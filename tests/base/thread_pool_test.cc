@@ -38,6 +38,20 @@ TEST(ThreadPool, ManyShortLoopsInARowAllFinish) {
   EXPECT_EQ(n.load(), 8000);
 }
 
+TEST(ThreadPool, NoTwoThreadsOfALoopHaveTheSameNumber) {
+  ThreadPool outer(3);
+  std::vector<std::atomic<int>> holders(3);
+  outer.parallel_for(300, [&](int64_t) {
+    const auto thread = static_cast<size_t>(ThreadPool::current_thread());
+    ASSERT_LT(thread, holders.size());
+    EXPECT_EQ(++holders[thread], 1);
+    ThreadPool inner(1);
+    inner.parallel_for(1, [&](int64_t) { EXPECT_EQ(ThreadPool::current_thread(), 0); });
+    EXPECT_EQ(ThreadPool::current_thread(), static_cast<int>(thread));
+    --holders[thread];
+  });
+}
+
 TEST(ThreadPool, AtLeastOneProcessorIsUsable) {
   EXPECT_GE(usable_processors(), 1);
 }

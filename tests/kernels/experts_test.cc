@@ -50,10 +50,10 @@ std::vector<float> run(const Experts& experts, const Tensor& x, const Tensor& id
   const std::vector<Tensor> gate = Experts::tensors(experts.gate), up = Experts::tensors(experts.up),
                             down = Experts::tensors(experts.down);
   const int64_t t = x.shape[0];
-  Buffer scratch(Space::kCpu,
-                 expert_mlps_scratch_bytes(t, static_cast<int64_t>(gate.size()), ids.shape[1], experts.m));
-  Array out = Array::of(std::vector<float>(static_cast<size_t>(t * experts.h), 99.0f), {t, experts.h});
   TestStream stream(n_threads);
+  Buffer scratch(Space::kCpu, expert_mlps_scratch_bytes(stream, {t, static_cast<int64_t>(gate.size()),
+                                                                 ids.shape[1], experts.h, experts.m}));
+  Array out = Array::of(std::vector<float>(static_cast<size_t>(t * experts.h), 99.0f), {t, experts.h});
   expert_mlps(stream, {.x = x,
                        .experts = ids,
                        .weights = weights,

@@ -1,0 +1,42 @@
+// fp32 rows times weight rows of every format, in fp32.
+#include "kernels/cpu/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/products_fp32.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/cpu/dot-inl.h"
+#include "kernels/cpu/products.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fathom::kernels::cpu::HWY_NAMESPACE {
+
+void ProductFp32(const ProductBlock& b) {
+  with_weight_rows(b.weight, [&](const auto& w) {
+    dot_any_rows(b.x, b.n_rows, w, b.col, b.n_columns, b.weight.shape[1], static_cast<float*>(b.panel),
+                 [&](int64_t r, int64_t c, float v) HWY_ATTR { b.y[r * b.y_stride + c] = v; });
+  });
+}
+
+size_t PanelBytes(int64_t k) {
+  return static_cast<size_t>(kTileCols * panel_stride(k)) * sizeof(float);
+}
+
+}  // namespace fathom::kernels::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fathom::kernels::cpu {
+
+HWY_EXPORT(ProductFp32);
+HWY_EXPORT(PanelBytes);
+void product_fp32(const ProductBlock& block) {
+  HWY_DYNAMIC_DISPATCH(ProductFp32)(block);
+}
+size_t product_panel_bytes(int64_t k) {
+  return HWY_DYNAMIC_DISPATCH(PanelBytes)(k);
+}
+
+}  // namespace fathom::kernels::cpu
+#endif  // HWY_ONCE

@@ -1,11 +1,11 @@
 #include "results/samples.h"
-#include "results/stored_tasks.h"
 
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "results/stored_tasks.h"
 
 namespace fathom::results {
 namespace {

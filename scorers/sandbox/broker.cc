@@ -261,7 +261,11 @@ void Broker::cell_finished(Cell& cell, Finished finished, bool usable) {
   attempt.cpu_ms = finished.evidence.cpu_ms;
   attempt.runner_cpu_ms = finished.runner_cpu_ms;
   attempt.peak_rss_mb = finished.evidence.peak_rss_mb;
-  attempt.calls = finished.evidence.judge ? finished.evidence.judge->calls : 0;
+  if (const auto& judge = finished.evidence.judge) {
+    attempt.calls = judge->calls;
+    attempt.judge_turn = judge->turn;
+    attempt.tests_compiled = judge->compiled;
+  }
   attempt.load = finished.started_at_load;
   attempt.cell = cell.index();
   pending->attempts.push_back(std::move(attempt));

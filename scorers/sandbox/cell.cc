@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "base/error.h"
 #include "base/sha256.h"
@@ -123,6 +125,7 @@ void Cell::stop() {
   sample_.reset();
   for (Side* side : {&runner_, &judge_}) {
     if (side->zygote) loop_.forget(side->zygote->control_fd());
+    if (side->orders) loop_.forget(side->orders.get());
     *side = Side();
   }
   next_tick_.reset();
@@ -178,11 +181,25 @@ void Cell::on_report(Side& side) {
       return;
     }
     case ReportKind::kExited:
+      if (state_ == State::kIdle) return end_child(side);  // a judge's process that was waiting for a sample
       side.child_exited = true;
       side.exit = report;
       finish_if_over();
       return;
+    case ReportKind::kServed:
+      break;
   }
+  FATHOM_CHECK(false, "a zygote reported {}", static_cast<int>(report.kind));
+}
+
+void Cell::on_served() {
+  bool gone = false;
+  const auto received = receive_report(judge_.orders.get(), gone);
+  if (gone) return loop_.forget(judge_.orders.get());  // the zygote will say how it ended
+  if (!received || state_ != State::kBusy) return;
+  judge_.served = true;
+  judge_.exit = received->report;
+  finish_if_over();
 }
 
 void Cell::on_zygote_gone(Side& side) {
@@ -254,8 +271,6 @@ void Cell::run(const Job& job, const Limits& limits) {
        err = make_pipe();
   const FileDescriptor program =
       make_memory_file("program", job.kind == JobKind::kCheck ? job.prompt + job.completion : job.completion);
-  const std::string problem = problem_text(job);
-  const FileDescriptor tests = make_memory_file("tests", problem);
 
   Order order;
   // Under the reference's rule threads may use more CPU time than the wall clock shows.
@@ -267,13 +282,8 @@ void Cell::run(const Job& job, const Limits& limits) {
   const int runner_fds[] = {program.get(), calls.read_end.get(), replies.write_end.get(), out.write_end.get(),
                             err.write_end.get()};
   const bool runner_took = runner_.zygote->send(order, runner_fds);
-  order.key = sha256(problem);
-  order.memory_bytes = kFixedLimits.judge_memory_mb * kMiB;
-  order.tmp_bytes = plan_.options().limits.tmp_mb * kMiB;
-  order.processes = 1;
-  const int judge_fds[] = {tests.get(), replies.read_end.get(), calls.write_end.get(),
-                           verdict.write_end.get()};
-  const bool judge_took = judge_.zygote->send(order, judge_fds);
+  const int judge_fds[] = {replies.read_end.get(), calls.write_end.get(), verdict.write_end.get()};
+  const bool judge_took = order_judge(order, job, judge_fds);
   if (!runner_took || !judge_took) {
     return;  // the zygote is gone: its socket says so in the next round
   }
@@ -285,6 +295,23 @@ void Cell::run(const Job& job, const Limits& limits) {
   loop_.watch(sample_->verdict.get(), [this] { read_verdict(); });
   for (const int stream : {0, 1})
     loop_.watch(sample_->output[stream].get(), [this, stream] { read_output(stream); });
+}
+
+bool Cell::order_judge(Order order, const Job& job, std::span<const int> fds) {
+  const std::string problem = problem_text(job);
+  const FileDescriptor tests = make_memory_file("tests", problem);
+  order.key = sha256(problem);
+  order.memory_bytes = kFixedLimits.judge_memory_mb * kMiB;
+  order.tmp_bytes = plan_.options().limits.tmp_mb * kMiB;
+  order.processes = 1;
+  std::vector<int> all = {tests.get()};
+  all.insert(all.end(), fds.begin(), fds.end());
+  if (judge_.orders) return send_order(judge_.orders.get(), order, all);
+  auto [ours, theirs] = make_socket_pair(SOCK_SEQPACKET);
+  judge_.orders = std::move(ours);
+  loop_.watch(judge_.orders.get(), [this] { on_served(); });
+  all.push_back(theirs.get());
+  return judge_.zygote->send(order, all);
 }
 
 void Cell::read_verdict() {
@@ -308,7 +335,7 @@ void Cell::read_output(int stream) {
 }
 
 void Cell::kill_child(Side& side) {
-  if (!side.child || side.child_exited) return;
+  if (!side.child || side.over()) return;
   side.killed = true;
   syscall(SYS_pidfd_send_signal, side.child.get(), SIGKILL, nullptr, 0);
 }
@@ -323,7 +350,7 @@ void Cell::finish_if_over() {
   if (state_ == State::kProbing && runner_.child_exited) {
     read_verdict();
     finish_probe();
-  } else if (state_ == State::kBusy && runner_.child_exited && judge_.child_exited) {
+  } else if (state_ == State::kBusy && runner_.over() && judge_.over()) {
     finish();
   }
 }
@@ -337,9 +364,6 @@ void Cell::finish() {
   if (sample_->verdict) read_verdict();
   loop_.forget(sample_->verdict.get());
 
-  const auto cpu = [](const Report& exit) {
-    return static_cast<double>(exit.user_us + exit.system_us) / 1e3;
-  };
   CellOwner::Finished finished;
   Evidence& evidence = sample_->evidence;
   evidence.judge = parse_judge_outcome(sample_->verdict_text);
@@ -352,8 +376,8 @@ void Cell::finish() {
                            WTERMSIG(runner_.exit.status) == SIGKILL;
   evidence.runner_flags = runner_.exit.flags;
   evidence.wall_ms = elapsed_ms(sample_->start, now);
-  evidence.judge_cpu_ms = cpu(judge_.exit);
-  evidence.cpu_ms = cpu(runner_.exit) + evidence.judge_cpu_ms;
+  evidence.judge_cpu_ms = judge_.exit_cpu_ms();
+  evidence.cpu_ms = runner_.exit_cpu_ms() + evidence.judge_cpu_ms;
   evidence.peak_rss_mb = static_cast<double>(runner_.exit.peak_rss_kib) / 1024;
   evidence.output_bytes = std::max(sample_->written[0], sample_->written[1]);
   finished.evidence = std::move(evidence);
@@ -361,15 +385,14 @@ void Cell::finish() {
   finished.output_bytes = sample_->written[0];
   finished.standard_output = std::move(sample_->kept[0]);
   finished.standard_error = std::move(sample_->kept[1]);
-  finished.runner_cpu_ms = cpu(runner_.exit);
+  finished.runner_cpu_ms = runner_.exit_cpu_ms();
   const bool usable = !runner_.zygote->gone() && !judge_.zygote->gone();
   sample_.reset();
-  for (Side* side : {&runner_, &judge_}) {
-    side->child.reset();
-    side->child_exited = side->killed = false;
-    side->clock.reset();
-    side->child_pid = 0;
-    side->exit = Report();
+  end_child(runner_);
+  if (judge_.child_exited) {
+    end_child(judge_);
+  } else {
+    keep_judge();
   }
   next_tick_.reset();
   if (usable) {
@@ -380,8 +403,26 @@ void Cell::finish() {
   owner_.cell_finished(*this, std::move(finished), usable);
 }
 
+// Forgets the side's process, which is gone.
+void Cell::end_child(Side& side) {
+  side.child.reset();
+  side.child_exited = side.killed = side.served = false;
+  side.clock.reset();
+  side.child_pid = 0;
+  side.exit = Report();
+  side.earlier_cpu_ms = 0;
+  if (side.orders) loop_.forget(side.orders.get());
+  side.orders.reset();
+}
+
+// The judge's process waits for the next sample.
+void Cell::keep_judge() {
+  judge_.earlier_cpu_ms += judge_.exit_cpu_ms();
+  judge_.served = false;
+}
+
 double Cell::cpu_ms(Side& side) {
-  if (side.child_exited) return static_cast<double>(side.exit.user_us + side.exit.system_us) / 1e3;
+  if (side.over()) return side.exit_cpu_ms();
   if (!side.child) return 0;
   if (!side.clock) {
     side.child_pid = pid_of(side.child.get());
@@ -392,12 +433,13 @@ double Cell::cpu_ms(Side& side) {
   timespec used{};
   // The number may have been given to another process by now, unless the child is still there afterwards.
   if (clock_gettime(*side.clock, &used) != 0 || !exists(side.child.get())) return 0;
-  return static_cast<double>(used.tv_sec) * 1e3 + static_cast<double>(used.tv_nsec) / 1e6;
+  return static_cast<double>(used.tv_sec) * 1e3 + static_cast<double>(used.tv_nsec) / 1e6 -
+         side.earlier_cpu_ms;
 }
 
 // True when no thread of the side's process is running, waiting for a processor or for a disk.
 bool Cell::sleeping(const Side& side) const {
-  if (side.child_exited || side.child_pid <= 0) return true;
+  if (side.over() || side.child_pid <= 0) return true;
   std::error_code error;
   for (const auto& task :
        std::filesystem::directory_iterator("/proc/" + std::to_string(side.child_pid) + "/task", error)) {

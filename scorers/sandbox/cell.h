@@ -1,13 +1,16 @@
 // One cell: a runner zygote, a judge zygote and the sample between them.
 //
 // A cell is started, proves its layers (preflight) and then runs one sample at a time: order to both zygotes,
-// watch clocks and output, collect the verdict and both exits. It belongs to the supervisor's thread.
+// watch clocks and output, collect the verdict and both ends. The runner's process ends with its sample. The
+// judge's may stay for the next one (python/judge.py decides); the order then goes to it and not to its
+// zygote. A cell belongs to the supervisor's thread.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "scorers/sandbox/cell_plan.h"
@@ -74,7 +77,16 @@ class Cell {
     bool killed = false;  // by us, before it exited
     std::optional<clockid_t> clock;
     pid_t child_pid = 0;
-    Report exit;
+    Report exit;  // or that the child is done with the sample
+    // Of a judge's process that stays for the next sample.
+    FileDescriptor orders;
+    bool served = false;
+    double earlier_cpu_ms = 0;  // for earlier samples
+
+    bool over() const { return child_exited || served; }
+    double exit_cpu_ms() const {
+      return static_cast<double>(exit.user_us + exit.system_us) / 1e3 - earlier_cpu_ms;
+    }
   };
   struct Sample;
 
@@ -84,8 +96,10 @@ class Cell {
   void fail(const SetupFailure& failure);
   void start_probe();
   void finish_probe();
-  bool order_runner(const Job& job, const Limits& limits);
-  bool order_judge(const Job& job, const Limits& limits);
+  bool order_judge(Order order, const Job& job, std::span<const int> fds);
+  void on_served();
+  void end_child(Side& side);
+  void keep_judge();
   void read_verdict();
   void read_output(int stream);
   void stop_sample(StoppedBy reason);

@@ -111,6 +111,7 @@ std::string role_source(Role role) {
     source += kRunnerSource;
     source += kProbeSource;
   } else {
+    source += kProblemSource;
     source += kJudgeSource;
   }
   return source + "\nmain(json.loads(CONFIG))\n";

@@ -178,6 +178,8 @@ std::optional<JudgeOutcome> parse_judge_outcome(std::string_view text) {
     judge.error_number = static_cast<int>(get_number("errno"));
     judge.line = static_cast<int>(get_number("line"));
     judge.calls = get_number("calls");
+    judge.turn = get_number("turn");
+    judge.compiled = json.value("compiled", nlohmann::json()) == true;
     if (const auto classes = json.find("classes"); classes != json.end() && classes->is_array()) {
       for (const auto& name : *classes) {
         if (name.is_string()) judge.classes.push_back(name.get<std::string>());

@@ -22,6 +22,8 @@ struct JudgeOutcome {
   int line = 0;       ///< of the program
   std::string where;  ///< of the tests
   int64_t calls = 0;
+  int64_t turn = 0;       ///< 1: the first sample of the judge's process
+  bool compiled = false;  ///< the tests, for this sample
 };
 /// Nothing when the text is not what python/judge.py writes.
 std::optional<JudgeOutcome> parse_judge_outcome(std::string_view text);

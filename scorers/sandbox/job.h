@@ -57,7 +57,10 @@ struct Attempt {
   double peak_rss_mb = 0;  ///< of the program's process; an idle interpreter has about 20
   int signal = 0;          ///< that ended the program, 0 if none did or the sandbox ended it
   int64_t calls = 0;       ///< of the program by the tests
-  double load = 0;         ///< one-minute load average at the start
+  int64_t judge_turn = 0;  ///< 1: a fresh judge's process; n: the n-th sample of one; 0: it gave no verdict
+  bool tests_compiled =
+      false;        ///< for this sample; false: compiled before, for another sample of the problem
+  double load = 0;  ///< one-minute load average at the start
   int cell = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -21,6 +22,12 @@ namespace {
 Pipe make_pipe() {
   int fds[2];
   if (pipe2(fds, O_CLOEXEC) != 0) throw_errno("pipe2");
+  return {FileDescriptor(fds[0]), FileDescriptor(fds[1])};
+}
+
+std::pair<FileDescriptor, FileDescriptor> make_socket_pair(int type) {
+  int fds[2];
+  if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) != 0) throw_errno("socketpair");
   return {FileDescriptor(fds[0]), FileDescriptor(fds[1])};
 }
 

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "scorers/sandbox/file_descriptor.h"
 
@@ -14,6 +15,8 @@ struct Pipe {
 };
 /// Both ends close on exec. Throws Error{kEnvironment} (no descriptors left).
 Pipe make_pipe();
+/// Two ends of a close-on-exec AF_UNIX socket of `type` (SOCK_STREAM, SOCK_SEQPACKET).
+std::pair<FileDescriptor, FileDescriptor> make_socket_pair(int type);
 /// The supervisor never waits for a pipe.
 void make_non_blocking(int fd);
 

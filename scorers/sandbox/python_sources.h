@@ -8,6 +8,7 @@ namespace fathom::sandbox {
 extern const std::string_view kCodecSource;
 extern const std::string_view kZygoteSource;
 extern const std::string_view kRunnerSource;
+extern const std::string_view kProblemSource;
 extern const std::string_view kJudgeSource;
 extern const std::string_view kProbeSource;
 

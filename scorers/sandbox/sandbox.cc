@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "scorers/sandbox/broker.h"
+#include "scorers/sandbox/pipe.h"
 #include "scorers/sandbox/wire.h"
 
 extern char** environ;
@@ -94,15 +95,11 @@ Sandbox::Sandbox() = default;
 std::unique_ptr<Sandbox> Sandbox::start(const SandboxOptions& options) {
   check_options(options);
   check_not_the_supervisor();
-  int sockets[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) {
-    throw_environment(fmt::format("socketpair: {}", std::strerror(errno)));
-  }
+  auto [ours, theirs] = make_socket_pair(SOCK_STREAM);
   std::unique_ptr<Sandbox> sandbox(new Sandbox);
-  sandbox->socket_ = FileDescriptor(sockets[0]);
-  const FileDescriptor theirs(sockets[1]);
+  sandbox->socket_ = std::move(ours);
   sandbox->supervisor_ = spawn_supervisor(theirs.get());
-  sandbox->incoming_ = std::make_unique<Incoming>(sockets[0]);
+  sandbox->incoming_ = std::make_unique<Incoming>(sandbox->socket_.get());
   sandbox->send(make_frame(FrameKind::kOptions, nlohmann::json(options).dump()));
   const FrameReader::Frame frame = sandbox->incoming_->wait();
   FATHOM_CHECK(frame.kind == FrameKind::kStarted, "frame {}", static_cast<int>(frame.kind));

@@ -79,6 +79,8 @@ void for_each_field(Stream& stream, T& attempt) {
   stream.field(attempt.peak_rss_mb);
   stream.field(attempt.signal);
   stream.field(attempt.calls);
+  stream.field(attempt.judge_turn);
+  stream.field(attempt.tests_compiled);
   stream.field(attempt.load);
   stream.field(attempt.cell);
 }

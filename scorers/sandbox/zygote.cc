@@ -162,12 +162,8 @@ void start_bubblewrap(const ZygoteSpec& spec, Descriptors& fds) {
 }  // namespace
 
 Zygote::Zygote(const ZygoteSpec& spec) {
-  int sockets[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0) {
-    throw Error(ErrorKind::kEnvironment, fmt::format("socketpair: {}", std::strerror(errno)), "sandbox");
-  }
-  control_ = FileDescriptor(sockets[0]);
-  const FileDescriptor theirs(sockets[1]);
+  auto [ours, theirs] = make_socket_pair(SOCK_SEQPACKET);
+  control_ = std::move(ours);
   const FileDescriptor script = make_memory_file("fathom-zygote", spec.script);
   errors_ = make_memory_file("fathom-errors", "");
   Descriptors fds = {theirs.get(), script.get(), errors_.get()};
@@ -212,7 +208,7 @@ void Zygote::end() {
   }
 }
 
-bool Zygote::send(const Order& order, std::span<const int> fds) {
+bool send_order(int socket, const Order& order, std::span<const int> fds) {
   iovec part = {const_cast<Order*>(&order), sizeof order};
   alignas(cmsghdr) char control[CMSG_SPACE(8 * sizeof(int))] = {};
   FATHOM_CHECK(fds.size() <= 8, "{} descriptors", fds.size());
@@ -226,10 +222,10 @@ bool Zygote::send(const Order& order, std::span<const int> fds) {
   rights->cmsg_type = SCM_RIGHTS;
   rights->cmsg_len = CMSG_LEN(fds.size_bytes());
   std::memcpy(CMSG_DATA(rights), fds.data(), fds.size_bytes());
-  return sendmsg(control_.get(), &message, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof order);
+  return sendmsg(socket, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof order);
 }
 
-std::optional<Zygote::Received> Zygote::receive() {
+std::optional<Received> receive_report(int socket, bool& gone) {
   Received received;
   iovec part = {&received.report, sizeof received.report};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
@@ -238,10 +234,10 @@ std::optional<Zygote::Received> Zygote::receive() {
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof control;
-  const ssize_t n = recvmsg(control_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  const ssize_t n = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
   if (n != static_cast<ssize_t>(sizeof received.report)) {
-    gone_ = true;
+    gone = true;
     return std::nullopt;
   }
   const cmsghdr* rights = CMSG_FIRSTHDR(&message);

@@ -1,8 +1,9 @@
 // Starting and talking to a zygote: the confined, pre-started interpreter of one side of a cell.
 //
 // Control socket: SOCK_SEQPACKET. Supervisor to zygote: Order, with descriptors. Zygote to supervisor:
-// Report, with the pidfd of the child in kStarted. The structures are those of python/zygote.py,
-// little-endian, no padding:
+// Report, with the pidfd of the child in kStarted. A judge's process has another socket of this kind, to the
+// supervisor: it reports kServed after a sample and takes the Order of the next one. The structures are those
+// of python/zygote.py, little-endian, no padding:
 //
 //   Order   kind u32 | cpu_s u32 | memory_bytes i64 | tmp_bytes i64 | processes i64 | key 32 bytes
 //   Report  kind u32 | status i32 | user_us i64 | system_us i64 | peak_rss_kib i64 | flags i64 | text 256
@@ -44,6 +45,7 @@ enum class ReportKind : uint32_t {
   kStarted = 2,  ///< the child exists
   kExited = 3,   ///< the child is gone; status as from wait4
   kFailed = 4,   ///< a layer could not be put in place; the text says which
+  kServed = 5,   ///< of a judge's process, not of the zygote: ready for the next sample; the times are totals
 };
 
 /// Bits of Report::flags.
@@ -61,6 +63,17 @@ struct Report {
   char text[256] = {};
 };
 static_assert(sizeof(Report) == 296);
+
+struct Received {
+  Report report;
+  FileDescriptor fd;  ///< the child's pidfd of kStarted
+};
+
+/// False when the other side is gone.
+bool send_order(int socket, const Order& order, std::span<const int> fds);
+/// The next report, without waiting; nothing when there is none, or when the other side is gone: then `gone`
+/// is set.
+std::optional<Received> receive_report(int socket, bool& gone);
 
 /// Everything that a zygote is started with.
 struct ZygoteSpec {
@@ -94,14 +107,8 @@ class Zygote {
   pid_t pid() const { return pid_; }
 
   /// False when the zygote is gone.
-  bool send(const Order& order, std::span<const int> fds);
-
-  struct Received {
-    Report report;
-    FileDescriptor fd;  ///< the child's pidfd of kStarted
-  };
-  /// The next report, without waiting; nothing when there is none.
-  std::optional<Received> receive();
+  bool send(const Order& order, std::span<const int> fds) { return send_order(control_.get(), order, fds); }
+  std::optional<Received> receive() { return receive_report(control_.get(), gone_); }
   /// True once the control socket was closed by the other side.
   bool gone() const { return gone_; }
 

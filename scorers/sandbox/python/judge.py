@@ -4,12 +4,14 @@
 #
 # The outcome is one JSON object on the verdict pipe:
 #   {"outcome": "pass" | "assert" | "raise" | "load" | "gone" | "bad_reply" | "exit" | "memory" | "tests",
-#    "stage", "classes", "message", "line", "errno", "where", "calls"}
-import ast
+#    "stage", "classes", "message", "line", "errno", "where", "calls", "turn", "compiled"}
+# "turn" is the number of the sample in this process, "compiled" says that the tests were compiled for it.
 import builtins
+import time
 
-MAX_PROBLEMS = 64
 PREFETCH = 1024
+MOST_SAMPLES = 64  # of one process
+MOST_GROWTH_KIB = 64 << 10
 
 
 class Ending(BaseException):
@@ -89,6 +91,7 @@ class Candidate:
         self._functions = []
         self.n_calls = 0
         self.ending = None
+        self._touched = False  # the program changed an object of the tests, or called one of their functions
 
     # What the tests can do with it.
 
@@ -182,6 +185,7 @@ class Candidate:
         raise BadReply("a reply of no known form")
 
     def _serve_back(self, reply):
+        self._touched = True
         _, number, args, kwargs = reply
         if not 0 <= number < len(self._functions):
             raise BadReply("a call of an unknown function")
@@ -202,6 +206,12 @@ class Candidate:
         error = make_exception(names, message)
         error.fathom_remote = fields
         raise error
+
+    def retire(self):
+        """After the sample: no object that is left of it can ask anything any more. True when the program had no
+        part in what the tests' own objects hold."""
+        self.ending = self.ending or {"outcome": "tests"}
+        return not self._touched
 
     def end(self, outcome):
         if self.ending is None:
@@ -247,6 +257,7 @@ class Candidate:
         return value
 
     def _apply(self, args, changes):
+        self._touched = True
         for key, packed in changes.items():
             if not key.isdigit() or int(key) >= len(args):
                 self.end({"outcome": "bad_reply", "message": "a change of no argument"})
@@ -310,87 +321,6 @@ def change_in_place(old, new):
         old.extend(new)
 
 
-class TestNames(dict):
-    """The builtins of the tests: real ones first, then the candidate's global names. A program can add names, but
-    not shadow `set` or `abs`."""
-
-    def __missing__(self, name):
-        candidate = self["__candidate__"]
-        if name == "check":
-            candidate.end({"outcome": "tests", "message": "the tests define no function check"})
-        return candidate.find(name)
-
-
-class Problem:
-    """Prompt and tests of one problem, compiled once for all its samples. The text is the data set's."""
-
-    def __init__(self, spec):
-        self.spec = spec
-        self.entry_point = spec.get("entry_point")
-        self.broken = None
-        self.prompt = None
-        self.imports = ""
-        self.parts = []
-        try:
-            self._compile(spec)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            self.broken = "the tests do not compile: %s: %s" % (type(error).__name__, error)
-
-    def _compile(self, spec):
-        if spec["mode"] == "check":
-            try:
-                self.prompt = compile(spec["prompt"], "<prompt>", "exec", dont_inherit=True)
-            except (SyntaxError, ValueError):
-                pass  # a prompt that ends in the middle of a statement defines nothing on its own
-            text = spec["test"] + "\ncheck(" + spec["entry_point"] + ")\n"
-            self.parts = [compile(text, "<test>", "exec", dont_inherit=True)]
-        elif spec["mode"] == "asserts":
-            texts = [spec["setup"]] + spec["tests"]
-            trees = [ast.parse(text) for text in texts]
-            self.parts = [compile(tree, "<test>", "exec", dont_inherit=True) for tree in trees]
-            imports = [node for tree in trees for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
-            self.imports = "\n".join(ast.unparse(node) for node in imports)
-
-    def run(self, candidate):
-        """Runs the tests; returns when they pass and raises what they raise. `self.part` is where they are."""
-        names = {"__builtins__": TestNames(vars(builtins), __candidate__=candidate)}
-        self.part = 0
-        if self.spec["mode"] == "program":
-            candidate.wait_for_load()
-            return
-        if self.prompt is not None:
-            exec(self.prompt, names)
-        if self.entry_point and self.entry_point.isidentifier():
-            names[self.entry_point] = candidate.name(self.entry_point)
-        if self.imports:
-            candidate.run(self.imports)
-        for self.part, part in enumerate(self.parts):
-            exec(part, names)
-        if candidate.n_calls == 0:
-            candidate.wait_for_load()
-
-    def where(self, error):
-        """Which assert failed: its number and its first line."""
-        line, trace = None, error.__traceback__
-        while trace is not None:
-            if trace.tb_frame.f_code.co_filename == "<test>":
-                line = trace.tb_lineno
-            trace = trace.tb_next
-        if line is None:
-            return ""
-        if self.spec["mode"] == "asserts":
-            if self.part == 0:
-                return "setup"
-            tests = self.spec["tests"]
-            return "assert %d of %d: %s" % (self.part, len(tests), tests[self.part - 1][:200])
-        text = self.spec["test"]
-        asserts = sorted(node.lineno for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Assert))
-        number = sum(1 for other in asserts if other <= line)
-        lines = text.split("\n")
-        source = lines[line - 1].strip()[:200] if line <= len(lines) else ""
-        return "assert %d of %d, line %d: %s" % (number, len(asserts), line, source)
-
-
 def judge(problem, candidate):
     """The outcome of one sample."""
     if problem.broken:
@@ -416,42 +346,65 @@ def judge(problem, candidate):
     return candidate.ending or outcome
 
 
-class Problems:
-    """Compiled problems by key, the least recently used dropped."""
-
-    def __init__(self):
-        self._problems = {}
-
-    def get(self, key, spec_fd):
-        problem = self._problems.pop(key, None)
-        if problem is None:
-            with open(spec_fd, "rb", closefd=False) as file:
-                problem = Problem(json.loads(file.read()))
-            if len(self._problems) >= MAX_PROBLEMS:
-                del self._problems[next(iter(self._problems))]
-        self._problems[key] = problem
-        return problem
-
-
-def judge_child(zygote, problem, order, fds):
-    _, replies_fd, calls_fd, verdict_fd = fds
+def judge_child(zygote, prepared, order, fds, problems):
+    """Judges the sample of `order` and, as long as nothing can be left behind in this process, those that come
+    over its own socket: a process that has run is several times cheaper than a new one."""
     null_fd = os.open("/dev/null", os.O_RDWR)
-    place_descriptors([null_fd, null_fd, null_fd, replies_fd, calls_fd, verdict_fd])
-    zygote.enter_confinement(order)
+    place_descriptors([null_fd, null_fd, null_fd] + fds[1:])
+    zygote.enter_confinement(order[:1] + (0,) + order[2:])  # the CPU limit is set for each sample
     gc.enable()
-    candidate = Candidate(Channel(3, 4))
-    outcome = judge(problem, candidate)
-    outcome["calls"] = candidate.n_calls
-    data = json.dumps(outcome).encode()
-    while data:
-        data = data[os.write(5, data) :]
+    orders = _socket.socket(fileno=6)
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    (problem, compiled), fds = prepared, (3, 4, 5)
+    turn = 1
+    while True:
+        limit_cpu(order[1])
+        may_stay = judge_sample(problem, fds, {"turn": turn, "compiled": compiled})
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        grown = usage.ru_maxrss > size + MOST_GROWTH_KIB or len(sys._current_frames()) > 1
+        if not may_stay or grown or turn == MOST_SAMPLES:
+            break
+        send_report(orders, REPORT_SERVED, usage=usage)
+        order, fds = receive_order(orders)
+        if order is None:
+            break
+        problem, compiled = problems.get(order[5], fds[0])
+        os.close(fds[0])
+        fds = fds[1:]
+        turn += 1
     os._exit(0)
 
 
+def limit_cpu(seconds):
+    """The back-stop of the supervisor's clock, from now on."""
+    used = int(time.clock_gettime(time.CLOCK_PROCESS_CPUTIME_ID))
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    soft = used + 1 + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
+def judge_sample(problem, fds, about):
+    """Writes the verdict and closes `fds`; True when the next sample may be judged in this process."""
+    replies_fd, calls_fd, verdict_fd = fds
+    candidate = Candidate(Channel(replies_fd, calls_fd))
+    outcome = judge(problem, candidate)
+    outcome.update(about, calls=candidate.n_calls)
+    data = json.dumps(outcome).encode()
+    while data:
+        data = data[os.write(verdict_fd, data) :]
+    for fd in fds:
+        os.close(fd)
+    regular = outcome["outcome"] in ("pass", "assert", "raise", "load", "exit")
+    return regular and problem.leaves_nothing and candidate.retire()
+
+
 def main(config):
-    problems = Problems()
+    problems = Problems(config["preload"])
 
     def prepare(order, fds):
         return problems.get(order[5], fds[0])
 
-    Zygote(config, judge_child, prepare).serve()
+    def child(zygote, prepared, order, fds):
+        judge_child(zygote, prepared, order, fds, problems)
+
+    Zygote(config, child, prepare).serve()

@@ -20,7 +20,7 @@ import _socket
 ORDER = struct.Struct("=IIqqq32s")  # kind, cpu_s, memory_bytes, tmp_bytes, processes, key
 REPORT = struct.Struct("=Iiqqqq256s")  # kind, status, user_us, system_us, peak_rss_kib, flags, text
 ORDER_RUN, ORDER_PROBE = 1, 2
-REPORT_READY, REPORT_STARTED, REPORT_EXITED, REPORT_FAILED = 1, 2, 3, 4
+REPORT_READY, REPORT_STARTED, REPORT_EXITED, REPORT_FAILED, REPORT_SERVED = 1, 2, 3, 4, 5
 FLAG_TMP_BYTES, FLAG_TMP_FILES, FLAG_LEFTOVERS = 1, 2, 4
 RULESET_FD, CONTROL_FD, FIRST_FREE_FD = 8, 9, 10  # a child keeps the first two until it is confined
 
@@ -243,11 +243,9 @@ class Zygote:
         gc.freeze()
         self._report(REPORT_READY)
         while True:
-            data, ancillary, _, _ = self._control.recvmsg(ORDER.size, _socket.CMSG_SPACE(8 * 4))
-            if not data:
+            order, fds = receive_order(self._control)
+            if order is None:
                 os._exit(0)
-            order = ORDER.unpack(data)
-            fds = [fd for _, _, payload in ancillary for (fd,) in struct.iter_unpack("=i", payload)]
             self._run(order, fds)
 
     def enter_confinement(self, order):
@@ -298,15 +296,26 @@ class Zygote:
             landlock.renew(self._folder.path)
 
     def _report(self, kind, status=0, usage=None, flags=0, text="", fd=-1):
-        user = int(usage.ru_utime * 1e6) if usage else 0
-        system = int(usage.ru_stime * 1e6) if usage else 0
-        peak = usage.ru_maxrss if usage else 0
-        report = REPORT.pack(kind, status, user, system, peak, flags, text.encode("utf-8", "replace")[:255])
-        if fd < 0:
-            self._control.send(report)
-        else:
-            rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("=i", fd))
-            self._control.sendmsg([report], [rights])
+        send_report(self._control, kind, status, usage, flags, text, fd)
+
+
+def receive_order(socket):
+    """The next order and its descriptors; None, None when the supervisor has hung up."""
+    data, ancillary, _, _ = socket.recvmsg(ORDER.size, _socket.CMSG_SPACE(8 * 4))
+    if not data:
+        return None, None
+    return ORDER.unpack(data), [fd for _, _, payload in ancillary for (fd,) in struct.iter_unpack("=i", payload)]
+
+
+def send_report(socket, kind, status=0, usage=None, flags=0, text="", fd=-1):
+    user = int(usage.ru_utime * 1e6) if usage else 0
+    system = int(usage.ru_stime * 1e6) if usage else 0
+    peak = usage.ru_maxrss if usage else 0
+    report = REPORT.pack(kind, status, user, system, peak, flags, text.encode("utf-8", "replace")[:255])
+    if fd < 0:
+        socket.send(report)
+    else:
+        socket.sendmsg([report], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("=i", fd))])
 
 
 def reap_namespace():

@@ -82,24 +82,30 @@ int64_t resident_kib(const fs::path& process) {
   return 0;
 }
 
-std::vector<pid_t> descendants(pid_t pid) {
-  std::vector<pid_t> found = {pid};
-  for (size_t i = 0; i < found.size(); ++i) {
-    std::ifstream file(fmt::format("/proc/{}/task/{}/children", found[i], found[i]));
-    for (pid_t child; file >> child;) found.push_back(child);
-  }
+std::vector<pid_t> children(pid_t pid) {
+  std::vector<pid_t> found;
+  std::ifstream file(fmt::format("/proc/{}/task/{}/children", pid, pid));
+  for (pid_t child; file >> child;) found.push_back(child);
   return found;
 }
 
 struct Count {
   std::map<std::string, size_t> things;
   int64_t resident_kib = 0;
+  size_t n_waiting_judges = 0;  // which may stay for the next sample: one of each cell at most
 };
 
 // Of this process, the supervisor and its zygotes.
 Count count_everything(const Sandbox& sandbox) {
   Count count;
-  const std::vector<pid_t> pids = descendants(sandbox.supervisor());
+  std::vector<pid_t> pids = children(sandbox.supervisor());
+  for (const pid_t zygote : pids) {
+    for (const pid_t judge : children(zygote)) {
+      ++count.n_waiting_judges;
+      count.n_waiting_judges += children(judge).size();
+    }
+  }
+  pids.push_back(sandbox.supervisor());
   count.things["processes"] = pids.size();
   count.things["own descriptors"] = n_entries("/proc/self/fd");
   count.things["own mounts"] = n_lines("/proc/self/mountinfo");
@@ -112,6 +118,8 @@ Count count_everything(const Sandbox& sandbox) {
     count.things["threads of " + std::to_string(pid)] = n_entries(process / "task");
     count.resident_kib += resident_kib(process);
   }
+  // Of each waiting judge the supervisor keeps a pidfd and a socket.
+  count.things["descriptors of " + std::to_string(sandbox.supervisor())] -= 2 * count.n_waiting_judges;
   return count;
 }
 
@@ -126,6 +134,7 @@ TEST(Soak, AThousandSamplesLeaveNothingBehind) {
     const Count before = count_everything(*sandbox);
     run_samples(*sandbox, kSamples);
     const Count after = count_everything(*sandbox);
+    EXPECT_LE(after.n_waiting_judges, static_cast<size_t>(options.n_workers));
     EXPECT_EQ(after.things, before.things);
     EXPECT_LT(after.resident_kib, before.resident_kib + 4096)
         << "four processes grew by more than 1 MiB each";

@@ -104,20 +104,25 @@ class Server:
         }
 
     def serve(self):
-        while True:
-            try:
-                request = self._channel.receive()
-            except EOFError:
-                os._exit(0)
-            try:
-                reply = self._handlers[request[0]](*request[1:])
-            except BaseException as error:
-                reply = ["raise"] + describe(error)
-            flush_output()
-            try:
-                self._channel.send(reply or ["ok", None, None])
-            except Unsendable as error:
-                self._channel.send(["raise", ["Unsendable"], str(error), None, None])
+        while self.answer():
+            pass
+
+    def answer(self):
+        """One request; False when the judge has hung up."""
+        try:
+            request = self._channel.receive()
+        except EOFError:
+            return False
+        try:
+            reply = self._handlers[request[0]](*request[1:])
+        except BaseException as error:
+            reply = ["raise"] + describe(error)
+        flush_output()
+        try:
+            self._channel.send(reply or ["ok", None, None])
+        except Unsendable as error:
+            self._channel.send(["raise", ["Unsendable"], str(error), None, None])
+        return True
 
     def _pack(self, value):
         return pack(value, self._objects.export)
@@ -224,7 +229,38 @@ def run_child(zygote, _, order, fds):
         channel.send(failure)
         os._exit(0)
     Server(channel, names).serve()
+    os._exit(0)
+
+
+WARM_UP = """
+import math
+from typing import List
+
+def f(items: List[float], limit: float = 0.5) -> list:
+    \"\"\" text \"\"\"
+    found = {}
+    for i, item in enumerate(items):
+        if item % 2 == 1 and i != limit or not item:
+            found[i] = str(item) + "x"
+    return sorted([len(v) for v in found.values()], key=lambda n: -n)
+"""
+
+
+def warm_up():
+    """Does once, before the first fork, what every child does, so that children find what the interpreter makes at
+    the first use (specialised code, caches) and share it."""
+    requests, replies = os.pipe(), os.pipe()
+    judge, names = Channel(replies[0], requests[1]), {}
+    exec(compile(WARM_UP, PROGRAM_NAME, "exec", dont_inherit=True), names)
+    server = Server(Channel(requests[0], replies[1]), names)
+    for _ in range(20):
+        judge.send(["call", {"g": "f"}, [[1.5, 2, 3, True], 7], {}])
+        server.answer()
+        judge.receive()
+    for fd in requests + replies:
+        os.close(fd)
 
 
 def main(config):
+    warm_up()
     Zygote(config, run_child).serve()

@@ -2,8 +2,8 @@
 // tested.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -21,14 +21,7 @@ namespace {
 TEST(RescoreCode, ProgramsRunAgainAndTheirEarlierVerdictsStay) {
   const TemporaryFolder folder;
   write_small_run(folder.path(), 1);
-  const nlohmann::json problem = {{"task_id", "HumanEval/0"},
-                                  {"prompt", "def one():\n"},
-                                  {"canonical_solution", "    return 1\n"},
-                                  {"test", "def check(candidate):\n    assert candidate() == 1\n"},
-                                  {"entry_point", "one"}};
-  std::filesystem::create_directories(folder / "data/humaneval");
-  write_file_atomically(folder / "data/humaneval/HumanEval.jsonl.gz",
-                        problem.dump() + "\n");  // plain text will do
+  write_code_problem(folder.path());
   const auto run = [&](const std::vector<std::string>& args) {
     ChildProcess child(args, folder.path(), folder / "out", folder / "err");
     return child.wait().exit_code;
@@ -36,12 +29,8 @@ TEST(RescoreCode, ProgramsRunAgainAndTheirEarlierVerdictsStay) {
   // Confining is tested elsewhere, and not every machine can: these programs are noise and a line written
   // below.
   const std::vector<std::string> unconfined = {"--sandbox", "none", "--i-know-this-is-unsafe"};
-  std::vector<std::string> args = small_run_args(folder.path(), "results.db", unconfined);
-  args[1] = "humaneval";
-  const auto shots = std::find(args.begin(), args.end(), "--num-fewshot");
-  args.erase(shots, shots + 2);
-  args.insert(args.end(), {"--max-new-tokens", "4"});
-  ASSERT_EQ(run(args), kExitDone) << read_file(folder / "err");
+  ASSERT_EQ(run(code_run_args(folder.path(), "results.db", unconfined)), kExitDone)
+      << read_file(folder / "err");
   const std::filesystem::path db = folder / "results.db";
   results::tamper(db,
                   "UPDATE scoring SET scorer_version = '0';"

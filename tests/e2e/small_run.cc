@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -39,6 +40,27 @@ std::vector<std::string> small_run_args(const fs::path& folder, const std::strin
                                    "--data",        (folder / "data").string(),
                                    "--db",          (folder / db).string()};
   args.insert(args.end(), more.begin(), more.end());
+  return args;
+}
+
+void write_code_problem(const fs::path& folder) {
+  const nlohmann::json problem = {{"task_id", "HumanEval/0"},
+                                  {"prompt", "def one():\n"},
+                                  {"canonical_solution", "    return 1\n"},
+                                  {"test", "def check(candidate):\n    assert candidate() == 1\n"},
+                                  {"entry_point", "one"}};
+  fs::create_directories(folder / "data/humaneval");
+  write_file_atomically(folder / "data/humaneval/HumanEval.jsonl.gz",
+                        problem.dump() + "\n");  // plain text will do
+}
+
+std::vector<std::string> code_run_args(const fs::path& folder, const std::string& db,
+                                       const std::vector<std::string>& more) {
+  std::vector<std::string> args = small_run_args(folder, db, more);
+  args[1] = "humaneval";
+  const auto shots = std::find(args.begin(), args.end(), "--num-fewshot");
+  args.erase(shots, shots + 2);
+  args.insert(args.end(), {"--max-new-tokens", "4"});
   return args;
 }
 

@@ -13,5 +13,4 @@ find_package(LibArchive 3.6 REQUIRED)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy>=1.0.3)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp>=2.5)
 
-find_package(CUDAToolkit QUIET)
 find_package(MPI QUIET COMPONENTS CXX)

@@ -28,10 +28,11 @@ int64_t widest_inputs(const ModelConfig& c) {
 size_t scratch_bytes(const kernels::Stream& stream, const ModelConfig& c, const WorkspaceLimits& limits) {
   const kernels::MlaShape shape{c.num_attention_heads, c.qk_nope_head_dim, c.qk_rope_head_dim, c.v_head_dim,
                                 c.kv_lora_rank};
-  size_t bytes = std::max({kernels::mla_expanded_scratch_bytes(shape, limits.max_rows, limits.max_runs),
-                           kernels::mla_absorbed_scratch_bytes(shape, limits.max_rows),
-                           kernels::sample_scratch_bytes(limits.max_head_rows, c.vocab_size),
-                           kernels::linear_scratch_bytes(stream, widest_inputs(c))});
+  size_t bytes =
+      std::max({kernels::mla_expanded_scratch_bytes(stream, shape, limits.max_rows, limits.max_runs),
+                kernels::mla_absorbed_scratch_bytes(stream, shape, limits.max_rows),
+                kernels::sample_scratch_bytes(stream, limits.max_head_rows, c.vocab_size),
+                kernels::linear_scratch_bytes(stream, widest_inputs(c))});
   if (c.n_routed_experts > 0) {
     bytes = std::max(bytes,
                      kernels::expert_mlps_scratch_bytes(stream, {.max_rows = limits.max_rows,

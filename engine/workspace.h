@@ -7,6 +7,7 @@
 
 #include "engine/config.h"
 #include "kernels/buffer.h"
+#include "kernels/kernels.h"
 
 namespace fathom::engine {
 

@@ -7,12 +7,16 @@
 #include <utility>
 
 #include "base/error.h"
+#include "kernels/cuda/runtime.h"
 
 namespace fathom::kernels {
 
 Buffer::Buffer(Space space, size_t bytes) : space_(space), bytes_(bytes) {
-  FATHOM_CHECK(space == Space::kCpu, "space {}", static_cast<int>(space));
   if (bytes == 0) return;
+  if (space == Space::kCuda) {
+    data_ = cuda::allocate(bytes);
+    return;
+  }
   void* map =
       ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (map == MAP_FAILED) {
@@ -25,7 +29,12 @@ Buffer::Buffer(Space space, size_t bytes) : space_(space), bytes_(bytes) {
 }
 
 Buffer::~Buffer() {
-  if (data_ != nullptr) ::munmap(data_, bytes_);
+  if (data_ == nullptr) return;
+  if (space_ == Space::kCuda) {
+    cuda::release(data_);
+  } else {
+    ::munmap(data_, bytes_);
+  }
 }
 
 Buffer::Buffer(Buffer&& other) noexcept

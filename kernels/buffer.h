@@ -1,7 +1,8 @@
 // Buffer: owned memory in a space. Move-only.
 //
-// CPU buffers are anonymous maps: zero-filled, and committed page by page when first written, so a large one
-// costs nothing until it is used.
+// Zero-filled. CPU buffers are anonymous maps, committed page by page when first written, so a large one
+// costs nothing until it is used; device buffers come from the process's one pool and cost their size at
+// once.
 #pragma once
 
 #include <cstddef>

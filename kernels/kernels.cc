@@ -5,12 +5,18 @@
 
 #include "base/error.h"
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/runtime.h"
 
 namespace fathom::kernels {
 namespace {
 
 void check_space(const Stream& stream) {
-  FATHOM_CHECK(stream.space == Space::kCpu && stream.pool != nullptr, "a CPU stream needs a thread pool");
+  FATHOM_CHECK(stream.space == Space::kCuda || stream.pool != nullptr, "a CPU stream needs a thread pool");
+}
+
+bool on_device(const Stream& stream) {
+  return stream.space == Space::kCuda;
 }
 
 void require(const Tensor& tensor, Dtype dtype, std::initializer_list<int64_t> shape, const char* what) {
@@ -56,23 +62,27 @@ void check_mla(const Mla& args) {
 
 }  // namespace
 
-std::string kernel_set(Space) {
-  return cpu::kernel_set();
+std::string kernel_set(Space space) {
+  return space == Space::kCuda ? cuda::kernel_set() : cpu::kernel_set();
 }
-std::string instruction_set(Space) {
-  return cpu::instruction_set();
+std::string instruction_set(Space space) {
+  return space == Space::kCuda ? cuda::architecture() : cpu::instruction_set();
 }
 
 void upload(const Stream& stream, std::span<const std::byte> bytes, const Tensor& to) {
   check_space(stream);
   FATHOM_CHECK(bytes.size() <= to.bytes(), "{} bytes into {}", bytes.size(), to.describe());
-  if (!bytes.empty()) std::memcpy(to.data, bytes.data(), bytes.size());
+  if (bytes.empty()) return;
+  if (on_device(stream)) return cuda::copy_to_device(stream, bytes.data(), to.data, bytes.size());
+  std::memcpy(to.data, bytes.data(), bytes.size());
 }
 
 void download(const Stream& stream, const Tensor& from, std::span<std::byte> bytes) {
   check_space(stream);
   FATHOM_CHECK(bytes.size() <= from.bytes(), "{} bytes out of {}", bytes.size(), from.describe());
-  if (!bytes.empty()) std::memcpy(bytes.data(), from.data, bytes.size());
+  if (bytes.empty()) return;
+  if (on_device(stream)) return cuda::copy_to_host(stream, from.data, bytes.data(), bytes.size());
+  std::memcpy(bytes.data(), from.data, bytes.size());
 }
 
 void gather_rows(const Stream& stream, const GatherRows& args) {
@@ -80,6 +90,7 @@ void gather_rows(const Stream& stream, const GatherRows& args) {
   require_plain(args.table, {args.table.shape[0], args.table.shape[1]}, "gather_rows table");
   require(args.rows, Dtype::kI32, {args.rows.shape[0]}, "gather_rows rows");
   require(args.out, Dtype::kF32, {args.rows.shape[0], args.table.shape[1]}, "gather_rows out");
+  if (on_device(stream)) return cuda::gather_rows(stream, args);
   cpu::gather_rows(stream, args);
 }
 
@@ -89,6 +100,7 @@ void convert(const Stream& stream, const Convert& args) {
                    (args.to.dtype == Dtype::kF32 || args.to.dtype == Dtype::kBF16) &&
                    args.from.elements() == args.to.elements(),
                "convert {} to {}", args.from.describe(), args.to.describe());
+  if (on_device(stream)) return cuda::convert(stream, args);
   cpu::convert(stream, args);
 }
 
@@ -100,6 +112,7 @@ void rms_norm(const Stream& stream, const RmsNorm& args) {
   if (args.add.data != nullptr) require(args.add, Dtype::kF32, {t, n}, "rms_norm add");
   require_plain(args.weight, {n}, "rms_norm weight");
   require(args.out, Dtype::kF32, {t, n}, "rms_norm out");
+  if (on_device(stream)) return cuda::rms_norm(stream, args);
   cpu::rms_norm(stream, args);
 }
 
@@ -107,6 +120,7 @@ void add(const Stream& stream, const Add& args) {
   check_space(stream);
   require(args.x, Dtype::kF32, {args.x.shape[0], args.x.shape[1]}, "add x");
   require(args.delta, Dtype::kF32, {args.x.shape[0], args.x.shape[1]}, "add delta");
+  if (on_device(stream)) return cuda::add(stream, args);
   cpu::add(stream, args);
 }
 
@@ -114,6 +128,7 @@ void silu_mul(const Stream& stream, const SiluMul& args) {
   check_space(stream);
   require(args.gate, Dtype::kF32, {args.gate.shape[0], args.gate.shape[1]}, "silu_mul gate");
   require(args.up, Dtype::kF32, {args.gate.shape[0], args.gate.shape[1]}, "silu_mul up");
+  if (on_device(stream)) return cuda::silu_mul(stream, args);
   cpu::silu_mul(stream, args);
 }
 
@@ -122,6 +137,7 @@ void mark_non_finite(const Stream& stream, const MarkNonFinite& args) {
   FATHOM_CHECK(args.x.dtype == Dtype::kF32, "mark_non_finite x is {}", args.x.describe());
   require(args.flags, Dtype::kI32, {args.flags.shape[0]}, "mark_non_finite flags");
   FATHOM_CHECK(args.index >= 0 && args.index < args.flags.shape[0], "flag {}", args.index);
+  if (on_device(stream)) return cuda::mark_non_finite(stream, args);
   cpu::mark_non_finite(stream, args);
 }
 
@@ -134,6 +150,7 @@ void linear(const Stream& stream, const Linear& args) {
   require_matrix(args.weight, {n, k}, "linear weight");
   if (args.bias.data != nullptr) require_plain(args.bias, {n}, "linear bias");
   require(args.out, Dtype::kF32, {t, n}, "linear out");
+  if (on_device(stream)) return cuda::linear(stream, args);
   if (is_quantised(args.weight.dtype))
     require_scratch(args.scratch, linear_scratch_bytes(stream, k), "linear");
   cpu::linear(stream, args);
@@ -141,6 +158,7 @@ void linear(const Stream& stream, const Linear& args) {
 
 size_t linear_scratch_bytes(const Stream& stream, int64_t max_inputs) {
   check_space(stream);
+  if (on_device(stream)) return 0;
   return cpu::linear_scratch_bytes(stream, max_inputs);
 }
 
@@ -149,6 +167,7 @@ void rope_table(const Stream& stream, const RopeTable& args) {
   require(args.positions, Dtype::kI32, {args.positions.shape[0]}, "rope_table positions");
   require(args.inv_freq, Dtype::kF32, {args.inv_freq.shape[0]}, "rope_table inv_freq");
   require(args.out, Dtype::kF32, {args.positions.shape[0], 2 * args.inv_freq.shape[0]}, "rope_table out");
+  if (on_device(stream)) return cuda::rope_table(stream, args);
   cpu::rope_table(stream, args);
 }
 
@@ -159,6 +178,7 @@ void rope(const Stream& stream, const Rope& args) {
   FATHOM_CHECK(
       args.x.dtype == Dtype::kF32 && args.table.shape[1] <= args.x.shape[2] && args.table.shape[1] % 2 == 0,
       "rope x is {}, table {}", args.x.describe(), args.table.describe());
+  if (on_device(stream)) return cuda::rope(stream, args);
   cpu::rope(stream, args);
 }
 
@@ -172,29 +192,37 @@ void write_latents(const Stream& stream, const WriteLatents& args) {
   require(args.table, Dtype::kF32, {t, dr}, "write_latents table");
   require(args.slots, Dtype::kI32, {t}, "write_latents slots");
   require(args.cache, Dtype::kF32, {args.cache.shape[0], kBlockTokens, rank + dr}, "write_latents cache");
+  if (on_device(stream)) return cuda::write_latents(stream, args);
   cpu::write_latents(stream, args);
 }
 
 void mla_expanded(const Stream& stream, const Mla& args) {
   check_space(stream);
   check_mla(args);
-  require_scratch(args.scratch, mla_expanded_scratch_bytes(args.shape, args.q.shape[0], args.runs.shape[0]),
+  require_scratch(args.scratch,
+                  mla_expanded_scratch_bytes(stream, args.shape, args.q.shape[0], args.runs.shape[0]),
                   "mla_expanded");
+  if (on_device(stream)) return cuda::mla_expanded(stream, args);
   cpu::mla_expanded(stream, args);
 }
 
-size_t mla_expanded_scratch_bytes(const MlaShape& shape, int64_t max_rows, int64_t max_runs) {
+size_t mla_expanded_scratch_bytes(const Stream& stream, const MlaShape& shape, int64_t max_rows,
+                                  int64_t max_runs) {
+  if (on_device(stream)) return cuda::mla_expanded_scratch_bytes(shape, max_rows, max_runs);
   return cpu::mla_expanded_scratch_bytes(shape, max_rows, max_runs);
 }
 
 void mla_absorbed(const Stream& stream, const Mla& args) {
   check_space(stream);
   check_mla(args);
-  require_scratch(args.scratch, mla_absorbed_scratch_bytes(args.shape, args.q.shape[0]), "mla_absorbed");
+  require_scratch(args.scratch, mla_absorbed_scratch_bytes(stream, args.shape, args.q.shape[0]),
+                  "mla_absorbed");
+  if (on_device(stream)) return cuda::mla_absorbed(stream, args);
   cpu::mla_absorbed(stream, args);
 }
 
-size_t mla_absorbed_scratch_bytes(const MlaShape& shape, int64_t max_rows) {
+size_t mla_absorbed_scratch_bytes(const Stream& stream, const MlaShape& shape, int64_t max_rows) {
+  if (on_device(stream)) return cuda::mla_absorbed_scratch_bytes(shape, max_rows);
   return cpu::mla_absorbed_scratch_bytes(shape, max_rows);
 }
 
@@ -210,6 +238,7 @@ void route(const Stream& stream, const Route& args) {
                    args.topk_group >= 1 && args.topk_group <= args.n_group &&
                    k <= args.topk_group * (n_experts / args.n_group),
                "{} experts, {} groups, {} kept, {} chosen", n_experts, args.n_group, args.topk_group, k);
+  if (on_device(stream)) return cuda::route(stream, args);
   cpu::route(stream, args);
 }
 
@@ -234,11 +263,13 @@ void expert_mlps(const Stream& stream, const ExpertMlps& args) {
   require_scratch(args.scratch,
                   expert_mlps_scratch_bytes(stream, {t, static_cast<int64_t>(n_experts), k, h, m}),
                   "expert_mlps");
+  if (on_device(stream)) return cuda::expert_mlps(stream, args);
   cpu::expert_mlps(stream, args);
 }
 
 size_t expert_mlps_scratch_bytes(const Stream& stream, const ExpertMlpsShape& shape) {
   check_space(stream);
+  if (on_device(stream)) return cuda::expert_mlps_scratch_bytes(shape);
   return cpu::expert_mlps_scratch_bytes(stream, shape);
 }
 
@@ -250,6 +281,7 @@ void log_softmax_gather(const Stream& stream, const LogSoftmaxGather& args) {
   require(args.ids, Dtype::kI32, {args.ids.shape[0]}, "log_softmax_gather ids");
   require(args.logprobs, Dtype::kF32, {args.ids.shape[0]}, "log_softmax_gather logprobs");
   require(args.argmax, Dtype::kI32, {t}, "log_softmax_gather argmax");
+  if (on_device(stream)) return cuda::log_softmax_gather(stream, args);
   cpu::log_softmax_gather(stream, args);
 }
 
@@ -261,6 +293,7 @@ void top_logprobs(const Stream& stream, const TopLogprobs& args) {
   require(args.ids, Dtype::kI32, {t, k}, "top_logprobs ids");
   require(args.logprobs, Dtype::kF32, {t, k}, "top_logprobs logprobs");
   FATHOM_CHECK(k >= 1 && k <= args.logits.shape[1], "{} best of {}", k, args.logits.describe());
+  if (on_device(stream)) return cuda::top_logprobs(stream, args);
   cpu::top_logprobs(stream, args);
 }
 
@@ -272,11 +305,13 @@ void sample(const Stream& stream, const Sample& args) {
   require(args.logprobs, Dtype::kF32, {t}, "sample logprobs");
   FATHOM_CHECK(static_cast<int64_t>(args.rows.size()) == t, "{} rows, {}", args.rows.size(),
                args.logits.describe());
-  require_scratch(args.scratch, sample_scratch_bytes(t, args.logits.shape[1]), "sample");
+  require_scratch(args.scratch, sample_scratch_bytes(stream, t, args.logits.shape[1]), "sample");
+  if (on_device(stream)) return cuda::sample(stream, args);
   cpu::sample(stream, args);
 }
 
-size_t sample_scratch_bytes(int64_t max_rows, int64_t vocab_size) {
+size_t sample_scratch_bytes(const Stream& stream, int64_t max_rows, int64_t vocab_size) {
+  if (on_device(stream)) return cuda::sample_scratch_bytes(max_rows, vocab_size);
   return cpu::sample_scratch_bytes(max_rows, vocab_size);
 }
 

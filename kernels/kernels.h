@@ -1,8 +1,8 @@
 // kernels.h: every tensor operation of the forward pass, declared once: meaning, shapes, dtypes, numerics.
 //
 // An operation takes one parameter struct. The functions here check its shapes and hand it to the twin of
-// stream.space: kernels/cpu/ holds one. The code above never looks inside a Tensor, so another space needs no
-// change there.
+// stream.space: kernels/cpu/ or kernels/cuda/. The code above never looks inside a Tensor, so it does not
+// change with the space.
 //
 // What every twin of every operation promises (docs/numerics.md; tested in tests/kernels):
 //  - A row of an output is a function of that row's own inputs. The number of rows, their neighbours, the
@@ -36,9 +36,11 @@ class ThreadPool;
 namespace fathom::kernels {
 
 /// Where and with what operations run. On the CPU: the pool's threads, and each call is finished on return.
+/// On a device: calls are queued in order; download() waits for them.
 struct Stream {
   Space space = Space::kCpu;
   ThreadPool* pool = nullptr;  ///< kCpu: required; borrowed
+  void* device = nullptr;      ///< kCuda: a cudaStream_t (kernels/device.h); borrowed
 };
 
 /// Bytes that an operation may overwrite; contents mean nothing between calls. 64-byte aligned.
@@ -208,13 +210,14 @@ struct Mla {
 /// Order: key and value elements as in `linear`; a score adds its dn + dr products by fma in ascending order;
 /// a block's weighted values are added by fma in ascending position.
 void mla_expanded(const Stream& stream, const Mla& args);
-size_t mla_expanded_scratch_bytes(const MlaShape& shape, int64_t max_rows, int64_t max_runs);
+size_t mla_expanded_scratch_bytes(const Stream& stream, const MlaShape& shape, int64_t max_rows,
+                                  int64_t max_runs);
 
 /// The form for generated tokens: the query is taken into the latent space, so the cache is read as it is.
 /// Order: W_UK^T q by fma in ascending dn; scores as in `linear` over rk + dr; weighted latents by fma in
 /// ascending position; W_UV z as in `linear`.
 void mla_absorbed(const Stream& stream, const Mla& args);
-size_t mla_absorbed_scratch_bytes(const MlaShape& shape, int64_t max_rows);
+size_t mla_absorbed_scratch_bytes(const Stream& stream, const MlaShape& shape, int64_t max_rows);
 
 // ---------------------------------------------------------------------------------------------------------
 // Mixture of experts
@@ -296,6 +299,6 @@ struct Sample {
   Scratch scratch;
 };
 void sample(const Stream& stream, const Sample& args);
-size_t sample_scratch_bytes(int64_t max_rows, int64_t vocab_size);
+size_t sample_scratch_bytes(const Stream& stream, int64_t max_rows, int64_t vocab_size);
 
 }  // namespace fathom::kernels

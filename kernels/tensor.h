@@ -26,8 +26,8 @@ inline bool is_quantised(Dtype dtype) {
   return dtype == Dtype::kF8E4M3 || dtype == Dtype::kI8 || dtype == Dtype::kI4;
 }
 
-/// Where the bytes live. kCpu includes memory-mapped files.
-enum class Space : uint8_t { kCpu };
+/// Where the bytes live. kCpu includes memory-mapped files; kCuda is the memory of the current device.
+enum class Space : uint8_t { kCpu, kCuda };
 
 /// Scales of a quantised matrix [N, K], one for a block of `rows` by `columns` numbers: element (n, k) is
 /// q * data[n / rows, k / columns], rounded to fp32 once. Integers: rows = 1, columns a multiple of 32, BF16.

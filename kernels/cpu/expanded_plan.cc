@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "kernels/cpu/parallel.h"
 
 namespace fathom::kernels::cpu {

@@ -26,7 +26,30 @@ int64_t product(const std::vector<int64_t>& shape) {
   return n;
 }
 
+/// The stream of all tests on a device.
+const Stream& device_stream() {
+  static const OwnedStream* const kStream = new OwnedStream(Space::kCuda, nullptr);  // outlives every static
+  return kStream->stream();
+}
+
 }  // namespace
+
+Space& space_under_test() {
+  static Space space = Space::kCpu;
+  return space;
+}
+
+std::function<void(const std::function<void()>&)>& in_every_order() {
+  static std::function<void(const std::function<void()>&)> run = [](const std::function<void()>& body) {
+    body();
+  };
+  return run;
+}
+
+TestStream::TestStream(int n_threads)
+    : pool_(n_threads),
+      stream_(space_under_test() == Space::kCpu ? Stream{.space = Space::kCpu, .pool = &pool_}
+                                                : device_stream()) {}
 
 uint64_t Random::bits() {
   uint64_t z = state_ += 0x9E3779B97F4A7C15u;
@@ -47,6 +70,19 @@ Array::Array(Dtype dtype, std::vector<int64_t> shape)
     : dtype_(dtype),
       shape_(std::move(shape)),
       bytes_(static_cast<size_t>(product(shape_)) * dtype_bytes(dtype)) {}
+
+Array::Array(const Array& other) : dtype_(other.dtype_), shape_(other.shape_) {
+  other.host();
+  bytes_ = other.bytes_;
+}
+
+std::byte* Array::host() const {
+  if (device_is_newer_) {
+    device_is_newer_ = false;
+    download(device_stream(), device_->tensor(dtype_, {size()}), bytes_);
+  }
+  return bytes_.data();
+}
 
 Array Array::uniform(Random& random, Dtype dtype, std::vector<int64_t> shape, double low, double high) {
   Array array(dtype, std::move(shape));
@@ -78,13 +114,21 @@ Array Array::of_ints(const std::vector<int32_t>& values, std::vector<int64_t> sh
 }
 
 Tensor Array::tensor() const {
+  void* data = bytes_.data();
+  const Space space = space_under_test();
+  if (space == Space::kCuda) {
+    if (device_ == nullptr) device_ = std::make_unique<Buffer>(space, bytes_.size());
+    if (!device_is_newer_) upload(device_stream(), bytes_, device_->tensor(dtype_, {size()}));
+    device_is_newer_ = true;
+    data = device_->scratch().data;
+  }
   switch (shape_.size()) {
     case 1:
-      return {bytes_.data(), dtype_, {shape_[0]}};
+      return {data, dtype_, {shape_[0]}, space};
     case 2:
-      return {bytes_.data(), dtype_, {shape_[0], shape_[1]}};
+      return {data, dtype_, {shape_[0], shape_[1]}, space};
     default:
-      return {bytes_.data(), dtype_, {shape_.at(0), shape_.at(1), shape_.at(2)}};
+      return {data, dtype_, {shape_.at(0), shape_.at(1), shape_.at(2)}, space};
   }
 }
 
@@ -92,17 +136,17 @@ double Array::at(int64_t i) const {
   if (dtype_ == Dtype::kF32) return values()[static_cast<size_t>(i)];
   if (dtype_ == Dtype::kI32) return int_values()[static_cast<size_t>(i)];
   uint16_t half;
-  std::memcpy(&half, bytes_.data() + 2 * i, 2);
+  std::memcpy(&half, host() + 2 * i, 2);
   if (dtype_ == Dtype::kBF16) return std::bit_cast<float>(static_cast<uint32_t>(half) << 16);
   return static_cast<double>(std::bit_cast<_Float16>(half));
 }
 
 std::span<const float> Array::values() const {
-  return {reinterpret_cast<const float*>(bytes_.data()), static_cast<size_t>(size())};
+  return {reinterpret_cast<const float*>(host()), static_cast<size_t>(size())};
 }
 
 std::span<const int32_t> Array::int_values() const {
-  return {reinterpret_cast<const int32_t*>(bytes_.data()), static_cast<size_t>(size())};
+  return {reinterpret_cast<const int32_t*>(host()), static_cast<size_t>(size())};
 }
 
 std::vector<double> Array::doubles() const {
@@ -112,6 +156,7 @@ std::vector<double> Array::doubles() const {
 }
 
 void on_every_instruction_set(const std::function<void()>& body) {
+  if (space_under_test() != Space::kCpu) return in_every_order()(body);
   for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
     hwy::SetSupportedTargetsForTest(target);
     SCOPED_TRACE(instruction_set(Space::kCpu));

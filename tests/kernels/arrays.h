@@ -1,18 +1,28 @@
-// Test data for kernels: arrays that own their numbers, seeded random values, and the instruction sets to run
-// on.
+// Test data for kernels: arrays that own their numbers, seeded random values, and the spaces and instruction
+// sets to run on.
+//
+// The same tests make three binaries: kernels_test on the CPU, kernels_emulated_test with the CUDA kernels on
+// an emulated device, kernels_cuda_test on a real one.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/thread_pool.h"
 #include "kernels/buffer.h"
+#include "kernels/device.h"
 #include "kernels/kernels.h"
 
 namespace fathom::kernels {
+
+/// Where this binary's kernels run. A main() other than GoogleTest's sets it before the tests.
+Space& space_under_test();
+/// For the same mains: runs a body in every order of threads that it wants tested; runs it once by default.
+std::function<void(const std::function<void()>&)>& in_every_order();
 
 /// Draws in a fixed order; splitmix64.
 class Random {
@@ -28,10 +38,16 @@ class Random {
   uint64_t state_;
 };
 
-/// A tensor that owns its elements.
+/// A tensor that owns its elements. On a device, tensor() brings them there and looking at them brings them
+/// back.
 class Array {
  public:
   Array(Dtype dtype, std::vector<int64_t> shape);
+  ~Array() = default;
+  Array(const Array& other);
+  Array& operator=(const Array&) = delete;
+  Array(Array&&) = default;
+  Array& operator=(Array&&) = default;
   static Array uniform(Random& random, Dtype dtype, std::vector<int64_t> shape, double low = -1.0,
                        double high = 1.0);
   static Array of(const std::vector<float>& values, std::vector<int64_t> shape);
@@ -42,24 +58,29 @@ class Array {
   /// Element i widened, whatever the dtype.
   double at(int64_t i) const;
   /// For F32 and I32 arrays.
-  float* floats() { return reinterpret_cast<float*>(bytes_.data()); }
-  int32_t* ints() { return reinterpret_cast<int32_t*>(bytes_.data()); }
+  float* floats() { return reinterpret_cast<float*>(host()); }
+  int32_t* ints() { return reinterpret_cast<int32_t*>(host()); }
   std::span<const float> values() const;
   std::span<const int32_t> int_values() const;
   std::vector<double> doubles() const;
 
  private:
+  /// The bytes, brought back if the device has newer ones.
+  std::byte* host() const;
+
   Dtype dtype_;
   std::vector<int64_t> shape_;
-  std::vector<std::byte> bytes_;
+  mutable std::vector<std::byte> bytes_;
+  mutable std::unique_ptr<Buffer> device_;  // made by the first tensor()
+  mutable bool device_is_newer_ = false;
 };
 
 constexpr Dtype kWeightDtypes[] = {Dtype::kF32, Dtype::kBF16, Dtype::kF16};
 
-/// A pool and its stream.
+/// A pool and its stream; on a device, the stream that all tests share.
 class TestStream {
  public:
-  explicit TestStream(int n_threads = 2) : pool_(n_threads), stream_{Space::kCpu, &pool_} {}
+  explicit TestStream(int n_threads = 2);
   operator const Stream&() const { return stream_; }
 
  private:
@@ -68,7 +89,7 @@ class TestStream {
 };
 
 /// Runs body once on every instruction set that the kernels have and this machine supports, the scalar one
-/// included, with a trace that names it.
+/// included, with a trace that names it. On a device: in every order.
 void on_every_instruction_set(const std::function<void()>& body);
 
 }  // namespace fathom::kernels

@@ -51,8 +51,8 @@ std::vector<float> run(const Experts& experts, const Tensor& x, const Tensor& id
                             down = Experts::tensors(experts.down);
   const int64_t t = x.shape[0];
   TestStream stream(n_threads);
-  Buffer scratch(Space::kCpu, expert_mlps_scratch_bytes(stream, {t, static_cast<int64_t>(gate.size()),
-                                                                 ids.shape[1], experts.h, experts.m}));
+  Buffer scratch(space_under_test(), expert_mlps_scratch_bytes(stream, {t, static_cast<int64_t>(gate.size()),
+                                                                        ids.shape[1], experts.h, experts.m}));
   Array out = Array::of(std::vector<float>(static_cast<size_t>(t * experts.h), 99.0f), {t, experts.h});
   expert_mlps(stream, {.x = x,
                        .experts = ids,

@@ -1,0 +1,323 @@
+// mla_absorbed: the query goes into the latent space, the latent blocks are read as they are, and the
+// weighted latent comes back through W_UV.
+//
+// A row's sequence is cut at multiples of kSplitTokens from position 0. A block walks one split for one row
+// and a few heads, cache block by cache block with a running maximum; the splits' (maximum, sum, weighted
+// latent) are then folded in ascending order. As many splits as the scratch has room for are in flight at a
+// time, which decides no order.
+#include "kernels/cpu/scratch.h"
+#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/launch.h"
+#include "kernels/cuda/numbers.h"
+#include "kernels/cuda/product.h"
+#include "kernels/cuda/reduce.h"
+#include "kernels/cuda/weight_type.h"
+
+namespace fathom::kernels::cuda {
+namespace {
+
+constexpr int64_t kHeadTile = kRowWarps;  // a warp for the softmax of each
+constexpr int64_t kMaxRank = 1024;
+constexpr int64_t kColumns = kMaxRank / kRowThreads;  // of the latent, at most, for each thread
+/// Rows in flight times splits of each, at least.
+constexpr int64_t kMinPartials = 512;
+
+struct SoftmaxState {
+  float max;
+  float sum;
+};
+
+struct AbsorbedScratch {
+  float* queries;                // [T, H, rk + dr]: (W_UK^T q_nope, q_rope)
+  float* latents;                // [T, H, rk]: what the splits so far weigh, in the end z
+  SoftmaxState* states;          // [T, H]: of the splits so far
+  float* partials;               // [splits in flight, T, H, rk]
+  SoftmaxState* partial_states;  // [splits in flight, T, H]
+};
+
+int64_t n_partials(int64_t max_rows) {
+  return at_least(max_rows, kMinPartials);
+}
+
+AbsorbedScratch carve(cpu::ScratchCursor& cursor, const MlaShape& s, int64_t max_rows) {
+  const int64_t n = max_rows * s.num_heads;
+  const int64_t n_partial = n_partials(max_rows) * s.num_heads;
+  return {cursor.take<float>(n * s.latent()), cursor.take<float>(n * s.rank), cursor.take<SoftmaxState>(n),
+          cursor.take<float>(n_partial * s.rank), cursor.take<SoftmaxState>(n_partial)};
+}
+
+struct Shape {
+  int64_t n_heads, nope, rope, v, rank;
+  FATHOM_HD int64_t qk() const { return nope + rope; }
+  FATHOM_HD int64_t latent() const { return rank + rope; }
+};
+
+/// queries = W_UK^T q_nope by fma in ascending dn, and q_rope as it is: 8 rows by 128 columns of one head.
+template <typename W>
+struct AbsorbQueryKernel {
+  static constexpr int kThreads = 128;
+  static constexpr int kRows = 8;
+  static constexpr const char* kName = "mla_absorbed (query)";
+  struct Params {
+    Shape s;
+    const float* q;
+    const W* kv_b;
+    float* queries;
+    int64_t n_rows;
+  };
+  FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
+    const Shape& s = p.s;
+    const int64_t column = simt.block_x() * kThreads + simt.thread();
+    const int64_t first = simt.block_y() * kRows;
+    const int64_t head = simt.block_z();
+    if (column >= s.latent()) return;
+    const W* w = p.kv_b + head * (s.nope + s.v) * s.rank;
+    float sums[kRows] = {};
+    for (int64_t n = 0; n < s.nope && column < s.rank; ++n) {
+      const float weight = widen(w[n * s.rank + column]);
+      FATHOM_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        if (first + r < p.n_rows) {
+          sums[r] = fmaf(p.q[((first + r) * s.n_heads + head) * s.qk() + n], weight, sums[r]);
+        }
+      }
+    }
+    FATHOM_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      if (first + r >= p.n_rows) continue;
+      const int64_t at = (first + r) * s.n_heads + head;
+      p.queries[at * s.latent() + column] =
+          column < s.rank ? sums[r] : p.q[at * s.qk() + s.nope + column - s.rank];
+    }
+  }
+};
+
+/// One split of one row for kHeadTile heads.
+struct SplitKernel {
+  static constexpr int kThreads = kRowThreads;
+  static constexpr const char* kName = "mla_absorbed (split)";
+  struct Params {
+    Shape s;
+    const float* queries;
+    const float* cache;
+    const int32_t* block_table;
+    int64_t table_width;
+    const AttentionRun* runs;
+    int64_t n_runs;
+    float scale;
+    int64_t n_rows;
+    int64_t first_split;
+    float* partials;
+    SoftmaxState* partial_states;
+  };
+  struct Shared {
+    float scores[kHeadTile][kBlockTokens];
+    float factor[kHeadTile];
+  };
+  static size_t shared_bytes(const Shape& s) {
+    return sizeof(Shared) + static_cast<size_t>(kHeadTile * s.latent()) * sizeof(float);
+  }
+
+  FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
+    const Shape& s = p.s;
+    const int64_t n_tiles = div_up(s.n_heads, kHeadTile);
+    const int64_t row = simt.block_x() / n_tiles;
+    const int64_t head = simt.block_x() % n_tiles * kHeadTile;
+    const int64_t n_heads = at_most(kHeadTile, s.n_heads - head);
+    const int64_t split = p.first_split + simt.block_y();
+    const RowPlace place = row_place(p.runs, p.n_runs, row);
+    if (place.sequence < 0) return simt.fail();
+    if (split >= n_splits(place.position)) return;
+    auto& shared = *simt.shared<Shared>();
+    auto* q = simt.shared<float>(sizeof(Shared));  // [n_heads, rk + dr]
+    const float* from = p.queries + (row * s.n_heads + head) * s.latent();
+    for (int64_t i = simt.thread(); i < n_heads * s.latent(); i += kThreads) q[i] = from[i];
+    simt.barrier();
+
+    const int32_t* table = p.block_table + place.sequence * p.table_width;
+    SoftmaxState state{-INFINITY, 0.0f};  // of the head of this warp; the same in all its lanes
+    float o[kHeadTile][kColumns] = {};
+    for (int64_t at = split * kSplitPlaces; at < (split + 1) * kSplitPlaces; ++at) {
+      const int64_t n_valid = n_seen(place.position, at);
+      if (n_valid == 0) break;
+      const float* block = p.cache + cache_row(table, at * kBlockTokens) * s.latent();
+      score(simt, p, q, block, n_valid, n_heads, shared);
+      simt.barrier();
+      if (simt.warp() < n_heads) weigh(simt, n_valid, state, shared);
+      simt.barrier();
+      add_values(simt, s, block, n_valid, shared, o);
+      simt.barrier();
+    }
+    const int64_t out = (simt.block_y() * p.n_rows + row) * s.n_heads + head;
+    FATHOM_UNROLL
+    for (int h = 0; h < kHeadTile; ++h) {
+      FATHOM_UNROLL
+      for (int c = 0; c < kColumns; ++c) {
+        const int64_t column = simt.thread() + c * kThreads;
+        if (h < n_heads && column < s.rank) p.partials[(out + h) * s.rank + column] = o[h][c];
+      }
+    }
+    if (simt.warp() < n_heads && simt.lane() == 0) p.partial_states[out + simt.warp()] = state;
+  }
+
+ private:
+  /// A warp takes positions w, w + 8, ...: lane l adds the products of l, l + 32, ... by fma, then a
+  /// butterfly.
+  FATHOM_DEVICE static void score(const Simt& simt, const Params& p, const float* q, const float* block,
+                                  int64_t n_valid, int64_t n_heads, Shared& shared) {
+    for (int64_t j = simt.warp(); j < n_valid; j += kRowWarps) {
+      const float* latent = block + j * p.s.latent();
+      float sums[kHeadTile] = {};
+      for (int64_t i = simt.lane(); i < p.s.latent(); i += kWarp) {
+        const float c = latent[i];
+        FATHOM_UNROLL
+        for (int h = 0; h < kHeadTile; ++h) {
+          if (h < n_heads) sums[h] = fmaf(q[h * p.s.latent() + i], c, sums[h]);
+        }
+      }
+      FATHOM_UNROLL
+      for (int h = 0; h < kHeadTile; ++h) {
+        const float sum = simt.warp_reduce(sums[h], Sum());
+        if (simt.lane() == 0) shared.scores[h][j] = sum * p.scale;
+      }
+    }
+  }
+
+  /// The warp's head: scores to weights.
+  FATHOM_DEVICE static void weigh(const Simt& simt, int64_t n_valid, SoftmaxState& state, Shared& shared) {
+    float* scores = shared.scores[simt.warp()];
+    float max = state.max;
+    for (int64_t j = simt.lane(); j < n_valid; j += kWarp) max = fmaxf(max, scores[j]);
+    max = simt.warp_reduce(max, Largest());
+    float sum = 0.0f;
+    for (int64_t j = simt.lane(); j < n_valid; j += kWarp) {
+      scores[j] = exp_of(scores[j] - max);
+      sum += scores[j];
+    }
+    sum = simt.warp_reduce(sum, Sum());
+    const float factor = exp_of(state.max - max);
+    state.sum = state.sum * factor + sum;
+    state.max = max;
+    if (simt.lane() == 0) shared.factor[simt.warp()] = factor;
+  }
+
+  FATHOM_DEVICE static void add_values(const Simt& simt, const Shape& s, const float* block, int64_t n_valid,
+                                       const Shared& shared, float (&o)[kHeadTile][kColumns]) {
+    FATHOM_UNROLL
+    for (int h = 0; h < kHeadTile; ++h) {
+      FATHOM_UNROLL
+      for (int c = 0; c < kColumns; ++c) o[h][c] *= shared.factor[h];
+    }
+    for (int64_t j = 0; j < n_valid; ++j) {
+      FATHOM_UNROLL
+      for (int c = 0; c < kColumns; ++c) {
+        const int64_t column = simt.thread() + c * kThreads;
+        if (column >= s.rank) continue;
+        const float value = block[j * s.latent() + column];
+        FATHOM_UNROLL
+        for (int h = 0; h < kHeadTile; ++h) o[h][c] = fmaf(shared.scores[h][j], value, o[h][c]);
+      }
+    }
+  }
+};
+
+/// Folds the splits in flight of one row and head into what came before, in ascending order.
+struct FoldKernel {
+  static constexpr int kThreads = kRowThreads;
+  static constexpr const char* kName = "mla_absorbed (fold)";
+  struct Params {
+    Shape s;
+    const AttentionRun* runs;
+    int64_t n_runs;
+    int64_t n_rows;
+    int64_t first_split;
+    int64_t n_in_flight;
+    AbsorbedScratch scratch;
+  };
+  FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
+    const int64_t at = simt.block_x();  // row * H + head
+    const int64_t n = n_splits(row_place(p.runs, p.n_runs, at / p.s.n_heads).position);
+    const int64_t end = at_most(n, p.first_split + p.n_in_flight);
+    if (p.first_split >= end) return;
+    const SoftmaxState before = p.first_split == 0 ? SoftmaxState{-INFINITY, 0.0f} : p.scratch.states[at];
+    SoftmaxState state = before;
+    for (int64_t c = simt.thread(); c < p.s.rank; c += kThreads) {
+      float& z = p.scratch.latents[at * p.s.rank + c];
+      float o = p.first_split == 0 ? 0.0f : z;
+      state = before;
+      for (int64_t split = p.first_split; split < end; ++split) {
+        const int64_t partial = (split - p.first_split) * p.n_rows * p.s.n_heads + at;
+        o = fold(state, p.scratch.partial_states[partial], o, p.scratch.partials[partial * p.s.rank + c]);
+      }
+      z = end == n ? o / state.sum : o;
+    }
+    simt.barrier();                                        // all have read states[at]
+    if (simt.thread() == 0) p.scratch.states[at] = state;  // rank >= 1: thread 0 has folded
+  }
+
+ private:
+  FATHOM_DEVICE static float fold(SoftmaxState& state, const SoftmaxState& next, float o, float next_o) {
+    const float max = fmaxf(state.max, next.max);
+    const float keep = exp_of(state.max - max);
+    const float take = exp_of(next.max - max);
+    state.sum = fmaf(next.sum, take, state.sum * keep);
+    state.max = max;
+    return fmaf(next_o, take, o * keep);
+  }
+};
+
+}  // namespace
+
+void mla_absorbed(const Stream& stream, const Mla& args) {
+  const int64_t n_rows = args.q.shape[0];
+  if (n_rows == 0) return;
+  const Shape s{args.shape.num_heads, args.shape.nope, args.shape.rope, args.shape.v, args.shape.rank};
+  require(s.rank <= kMaxRank, "mla_absorbed takes latents of at most 1024 elements");
+  cpu::ScratchCursor cursor(args.scratch);
+  const AbsorbedScratch scratch = carve(cursor, args.shape, n_rows);
+  const auto* runs = static_cast<const AttentionRun*>(args.runs.data);
+  const int64_t n_runs = args.runs.shape[0];
+  with_weight_type(args.kv_b.dtype, [&](const auto* typed) {
+    using W = std::remove_cv_t<std::remove_pointer_t<decltype(typed)>>;
+    using Kernel = AbsorbQueryKernel<W>;
+    launch<Kernel>(
+        stream,
+        {.x = div_up(s.latent(), Kernel::kThreads), .y = div_up(n_rows, Kernel::kRows), .z = s.n_heads}, 0,
+        {s, static_cast<const float*>(args.q.data), static_cast<const W*>(args.kv_b.data), scratch.queries,
+         n_rows});
+  });
+  const int64_t table_width = args.block_table.shape[1];
+  const int64_t most_splits = div_up(table_width, kSplitPlaces);
+  const int64_t in_flight = at_most(most_splits, n_partials(n_rows) / n_rows);
+  for (int64_t split = 0; split < most_splits; split += in_flight) {
+    launch<SplitKernel>(stream, {.x = n_rows * div_up(s.n_heads, kHeadTile), .y = in_flight},
+                        SplitKernel::shared_bytes(s),
+                        {s, scratch.queries, static_cast<const float*>(args.cache.data),
+                         static_cast<const int32_t*>(args.block_table.data), table_width, runs, n_runs,
+                         args.scale, n_rows, split, scratch.partials, scratch.partial_states});
+    launch<FoldKernel>(stream, {.x = n_rows * s.n_heads}, 0,
+                       {s, runs, n_runs, n_rows, split, in_flight, scratch});
+  }
+  const size_t w_uv = static_cast<size_t>(s.nope * s.rank) * dtype_bytes(args.kv_b.dtype);
+  multiply(stream, {.x = scratch.latents,
+                    .x_stride = s.n_heads * s.rank,
+                    .x_group = s.rank,
+                    .dtype = args.kv_b.dtype,
+                    .weight = static_cast<const char*>(args.kv_b.data) + w_uv,
+                    .weight_group = (s.nope + s.v) * s.rank,
+                    .out = static_cast<float*>(args.out.data),
+                    .out_stride = s.n_heads * s.v,
+                    .out_group = s.v,
+                    .k = s.rank,
+                    .n_cols = s.v,
+                    .n_groups = s.n_heads,
+                    .n_rows = n_rows});
+}
+
+size_t mla_absorbed_scratch_bytes(const MlaShape& shape, int64_t max_rows) {
+  cpu::ScratchCursor cursor;
+  carve(cursor, shape, max_rows);
+  return cursor.used();
+}
+
+}  // namespace fathom::kernels::cuda

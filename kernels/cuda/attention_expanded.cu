@@ -1,0 +1,292 @@
+// mla_expanded: keys and values of every head are expanded from the latent blocks, a window of places at a
+// time.
+//
+// For each window: plan (which run's expansion of a block serves all that share it), expand (one product with
+// kv_b for all heads), attend (a tile of rows of one run and head walks the window's blocks). The running
+// maximum, sum and weighted values of a row stay in memory between windows, so a row walks its sequence from
+// position 0 whatever the width of the window, the tile it is in, and what else the batch holds.
+#include "kernels/cpu/scratch.h"
+#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/launch.h"
+#include "kernels/cuda/numbers.h"
+#include "kernels/cuda/product.h"
+#include "kernels/cuda/reduce.h"
+
+namespace fathom::kernels::cuda {
+namespace {
+
+/// Blocks that are expanded at a time: 64 MiB of fp32 for V2-Lite.
+constexpr int64_t kMinSlots = 64;
+
+struct SoftmaxState {
+  float max;
+  float sum;
+};
+
+struct ExpandedScratch {
+  SoftmaxState* states;  // [T, H]
+  int32_t* slot_of;    // [runs, window]: where the run's block at that place is expanded; -1: the run is past
+                       // its end
+  int32_t* block_of;   // [slots]
+  int32_t* tokens_of;  // [slots]: positions that are expanded; 0: nothing
+  float* expanded;     // [slots, 64, H (dn + dv)]
+};
+
+int64_t n_slots(int64_t max_runs) {
+  return at_least(max_runs, kMinSlots);
+}
+
+ExpandedScratch carve(cpu::ScratchCursor& cursor, const MlaShape& s, int64_t max_rows, int64_t max_runs) {
+  const int64_t slots = n_slots(max_runs);
+  return {cursor.take<SoftmaxState>(max_rows * s.num_heads), cursor.take<int32_t>(slots),
+          cursor.take<int32_t>(slots), cursor.take<int32_t>(slots),
+          cursor.take<float>(slots * kBlockTokens * s.num_heads * (s.nope + s.v))};
+}
+
+struct Batch {
+  const AttentionRun* runs;
+  int64_t n_runs;
+  const int32_t* block_table;
+  int64_t table_width;
+};
+
+/// Slot r * window + w is for run r's block at place first_place + w, if it is the run's to expand.
+struct PlanKernel {
+  static constexpr int kThreads = 256;
+  static constexpr const char* kName = "mla_expanded (plan)";
+  struct Params {
+    Batch batch;
+    int64_t first_place;
+    int64_t window;
+    ExpandedScratch scratch;
+  };
+  FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
+    const Batch& b = p.batch;
+    for (int64_t i = simt.thread(); i < b.n_runs * p.window; i += kThreads) {
+      const int64_t run = i / p.window;
+      const int64_t place = p.first_place + i % p.window;
+      const Expansion e = expansion(b.runs, b.n_runs, b.block_table, b.table_width, run, place);
+      p.scratch.slot_of[i] = e.owner < 0 ? -1 : static_cast<int32_t>(e.owner * p.window + i % p.window);
+      p.scratch.block_of[i] = e.owner == run ? e.block : 0;
+      p.scratch.tokens_of[i] = e.owner == run ? static_cast<int32_t>(e.n_tokens) : 0;
+    }
+  }
+};
+
+struct Shape {
+  int64_t n_heads, nope, rope, v, rank;
+  FATHOM_HD int64_t qk() const { return nope + rope; }
+  FATHOM_HD int64_t latent() const { return rank + rope; }
+};
+
+/// A tile of rows of one run, one head: all blocks of a window.
+struct AttendKernel {
+  static constexpr int kThreads = kRowThreads;
+  static constexpr const char* kName = "mla_expanded (attend)";
+  static constexpr int kDepth = 32;                                     // of the head dimension at a time
+  static constexpr int kColumns = kBlockTokens * kTileRows / kThreads;  // scores of a thread, all in one row
+  static constexpr int kThreadsPerRow = kThreads / kTileRows;
+  static constexpr int kRowsPerWarp = kTileRows / kRowWarps;
+  struct Params {
+    Shape s;
+    Batch batch;
+    const float* q;
+    const float* cache;
+    float scale;
+    int64_t first_place;
+    int64_t window;
+    ExpandedScratch scratch;
+    float* out;
+  };
+  struct Shared {
+    float q[kTileRows][kDepth + 1];
+    float keys[kBlockTokens][kDepth + 1];
+    float scores[kTileRows][kBlockTokens + 1];
+    float factor[kTileRows];
+    SoftmaxState states[kTileRows];
+  };
+
+  FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
+    auto& shared = *simt.shared<Shared>();
+    const RowTile tile = row_tile(p.batch.runs, p.batch.n_runs, simt.block_x());
+    const int64_t head = simt.block_y();
+    const int64_t last_position = tile.first_position + tile.n_rows - 1;
+    if (tile.n_rows == 0 || last_position < p.first_place * kBlockTokens) return;
+    for (int64_t i = simt.thread(); i < tile.n_rows; i += kThreads) {
+      shared.states[i] = p.first_place == 0 ? SoftmaxState{-INFINITY, 0.0f}
+                                            : p.scratch.states[(tile.first_row + i) * p.s.n_heads + head];
+    }
+    simt.barrier();
+    for (int64_t w = 0; w < p.window && last_position >= (p.first_place + w) * kBlockTokens; ++w) {
+      const int64_t slot = p.scratch.slot_of[tile.run * p.window + w];
+      score(simt, p, tile, head, slot, shared);
+      weigh(simt, p, tile, p.first_place + w, shared);
+      add_values(simt, p, tile, head, slot, p.first_place + w, shared);
+    }
+    for (int64_t i = simt.thread(); i < tile.n_rows; i += kThreads) {
+      p.scratch.states[(tile.first_row + i) * p.s.n_heads + head] = shared.states[i];
+    }
+  }
+
+ private:
+  /// Element d of the key of the block's position j.
+  FATHOM_DEVICE static float key(const Params& p, int64_t head, int64_t slot, int64_t j, int64_t d) {
+    const Shape& s = p.s;
+    if (d < s.nope) {
+      const int64_t width = s.nope + s.v;
+      return p.scratch.expanded[(slot * kBlockTokens + j) * s.n_heads * width + head * width + d];
+    }
+    return p.cache[(p.scratch.block_of[slot] * kBlockTokens + j) * s.latent() + s.rank + d - s.nope];
+  }
+
+  /// scores = scale * q . key for all rows and expanded positions, by fma in ascending dn + dr.
+  FATHOM_DEVICE static void score(const Simt& simt, const Params& p, const RowTile& tile, int64_t head,
+                                  int64_t slot, Shared& shared) {
+    const int64_t n_tokens = p.scratch.tokens_of[slot];
+    const int row = simt.thread() / kThreadsPerRow;
+    const int first = simt.thread() % kThreadsPerRow;
+    float sums[kColumns] = {};
+    for (int64_t begin = 0; begin < p.s.qk(); begin += kDepth) {
+      const int64_t depth = at_most(kDepth, p.s.qk() - begin);
+      for (int64_t i = simt.thread(); i < kTileRows * kDepth; i += kThreads) {
+        const int64_t r = i / kDepth, d = i % kDepth;
+        if (r < tile.n_rows && d < depth) {
+          shared.q[r][d] = p.q[((tile.first_row + r) * p.s.n_heads + head) * p.s.qk() + begin + d];
+        }
+      }
+      for (int64_t i = simt.thread(); i < kBlockTokens * kDepth; i += kThreads) {
+        const int64_t j = i / kDepth, d = i % kDepth;
+        if (j < n_tokens && d < depth) shared.keys[j][d] = key(p, head, slot, j, begin + d);
+      }
+      simt.barrier();
+      for (int64_t d = 0; d < depth; ++d) {
+        const float q = shared.q[row][d];
+        FATHOM_UNROLL
+        for (int c = 0; c < kColumns; ++c) {
+          sums[c] = fmaf(q, shared.keys[first + c * kThreadsPerRow][d], sums[c]);
+        }
+      }
+      simt.barrier();
+    }
+    FATHOM_UNROLL
+    for (int c = 0; c < kColumns; ++c) shared.scores[row][first + c * kThreadsPerRow] = sums[c] * p.scale;
+    simt.barrier();
+  }
+
+  /// Scores to weights and the rows' states on; what a row does not see is left alone.
+  FATHOM_DEVICE static void weigh(const Simt& simt, const Params&, const RowTile& tile, int64_t place,
+                                  Shared& shared) {
+    for (int i = 0; i < kRowsPerWarp; ++i) {
+      const int row = simt.warp() * kRowsPerWarp + i;
+      if (row >= tile.n_rows) break;
+      const int64_t n_valid = n_seen(tile.first_position + row, place);
+      if (n_valid == 0) continue;  // done with an earlier block
+      const SoftmaxState before = shared.states[row];
+      float* scores = shared.scores[row];
+      float max = before.max;
+      for (int64_t j = simt.lane(); j < n_valid; j += kWarp) max = fmaxf(max, scores[j]);
+      max = simt.warp_reduce(max, Largest());
+      float sum = 0.0f;
+      for (int64_t j = simt.lane(); j < n_valid; j += kWarp) {
+        scores[j] = exp_of(scores[j] - max);
+        sum += scores[j];
+      }
+      sum = simt.warp_reduce(sum, Sum());  // also: all lanes have read the state
+      if (simt.lane() != 0) continue;
+      const float factor = exp_of(before.max - max);
+      shared.factor[row] = factor;
+      shared.states[row] = {max, before.sum * factor + sum};
+    }
+    simt.barrier();
+  }
+
+  /// out = out * factor + sum_j weight_j value_j by fma in ascending position; divided by the sum after a
+  /// row's last block. A warp has kRowsPerWarp rows, a lane a column.
+  FATHOM_DEVICE static void add_values(const Simt& simt, const Params& p, const RowTile& tile, int64_t head,
+                                       int64_t slot, int64_t place, Shared& shared) {
+    const Shape& s = p.s;
+    const int first = simt.warp() * kRowsPerWarp;
+    const int64_t width = s.nope + s.v;
+    const float* values = p.scratch.expanded + (slot * kBlockTokens * s.n_heads + head) * width + s.nope;
+    int64_t n_valid[kRowsPerWarp];
+    int64_t most = 0;
+    FATHOM_UNROLL
+    for (int r = 0; r < kRowsPerWarp; ++r) {
+      n_valid[r] = first + r < tile.n_rows ? n_seen(tile.first_position + first + r, place) : 0;
+      most = at_least(most, n_valid[r]);
+    }
+    for (int64_t column = simt.lane(); column < s.v; column += kWarp) {
+      float o[kRowsPerWarp] = {};
+      FATHOM_UNROLL
+      for (int r = 0; r < kRowsPerWarp; ++r) {
+        if (n_valid[r] > 0 && place > 0)
+          o[r] = *out(p, tile, first + r, head, column) * shared.factor[first + r];
+      }
+      for (int64_t j = 0; j < most; ++j) {
+        const float value = values[j * s.n_heads * width + column];
+        FATHOM_UNROLL
+        for (int r = 0; r < kRowsPerWarp; ++r) {
+          if (j < n_valid[r]) o[r] = fmaf(shared.scores[first + r][j], value, o[r]);
+        }
+      }
+      FATHOM_UNROLL
+      for (int r = 0; r < kRowsPerWarp; ++r) {
+        if (n_valid[r] == 0) continue;
+        const bool is_last = tile.first_position + first + r < (place + 1) * kBlockTokens;
+        *out(p, tile, first + r, head, column) = is_last ? o[r] / shared.states[first + r].sum : o[r];
+      }
+    }
+    simt.barrier();
+  }
+
+  FATHOM_DEVICE static float* out(const Params& p, const RowTile& tile, int64_t row, int64_t head,
+                                  int64_t column) {
+    return p.out + ((tile.first_row + row) * p.s.n_heads + head) * p.s.v + column;
+  }
+};
+
+}  // namespace
+
+void mla_expanded(const Stream& stream, const Mla& args) {
+  const int64_t n_rows = args.q.shape[0];
+  if (n_rows == 0) return;
+  const Shape s{args.shape.num_heads, args.shape.nope, args.shape.rope, args.shape.v, args.shape.rank};
+  const int64_t n_runs = args.runs.shape[0];
+  cpu::ScratchCursor cursor(args.scratch);
+  const ExpandedScratch scratch = carve(cursor, args.shape, n_rows, n_runs);
+  const Batch batch{static_cast<const AttentionRun*>(args.runs.data), n_runs,
+                    static_cast<const int32_t*>(args.block_table.data), args.block_table.shape[1]};
+  const auto* cache = static_cast<const float*>(args.cache.data);
+  const int64_t window = at_most(batch.table_width, n_slots(n_runs) / n_runs);
+  const int64_t width = s.n_heads * (s.nope + s.v);
+  for (int64_t place = 0; place < batch.table_width; place += window) {
+    // The last window may reach beyond the table: no run has positions there.
+    launch<PlanKernel>(stream, {}, 0, {batch, place, window, scratch});
+    multiply(stream, {.x = cache,
+                      .x_stride = s.latent(),
+                      .x_group = kBlockTokens * s.latent(),
+                      .x_groups = scratch.block_of,
+                      .dtype = args.kv_b.dtype,
+                      .weight = args.kv_b.data,
+                      .out = scratch.expanded,
+                      .out_stride = width,
+                      .out_group = kBlockTokens * width,
+                      .k = s.rank,
+                      .n_cols = width,
+                      .n_groups = n_runs * window,
+                      .n_rows = kBlockTokens,
+                      .group_rows = scratch.tokens_of});
+    launch<AttendKernel>(stream, {.x = max_row_tiles(n_rows, n_runs), .y = s.n_heads},
+                         sizeof(AttendKernel::Shared),
+                         {s, batch, static_cast<const float*>(args.q.data), cache, args.scale, place, window,
+                          scratch, static_cast<float*>(args.out.data)});
+  }
+}
+
+size_t mla_expanded_scratch_bytes(const MlaShape& shape, int64_t max_rows, int64_t max_runs) {
+  cpu::ScratchCursor cursor;
+  carve(cursor, shape, max_rows, max_runs);
+  return cursor.used();
+}
+
+}  // namespace fathom::kernels::cuda

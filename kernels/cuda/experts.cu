@@ -1,0 +1,209 @@
+// expert_mlps: pairs of a row and one of its experts, sorted by expert on the device, so that each expert's
+// weights are read for all its rows at once.
+//
+// 1. group: pairs of non-zero weight in ascending expert, then row; a list of tiles that never cross an
+// expert.
+// 2. gate and up: one product a tile; silu(gate) * up.   3. down: one row a pair.
+// 4. combine: a row's pairs in ascending expert id, by fma from zero. Where a pair lies never matters to its
+// value.
+#include <array>
+
+#include "kernels/cpu/scratch.h"
+#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/launch.h"
+#include "kernels/cuda/numbers.h"
+#include "kernels/cuda/product.h"
+
+namespace fathom::kernels::cuda {
+namespace {
+
+constexpr int64_t kMaxExperts = 1024;
+
+struct Groups {
+  const void** weights;  // [3, E]: gate, up, down of each expert
+  int32_t* offsets;      // [E + 1]: pairs of expert e are offsets[e] .. offsets[e + 1] - 1
+  int32_t* pair_row;     // [T k]: the row of each pair
+  int32_t* place;        // [T, k]: the pair of each slot, -1 for a weight of zero
+  ProductTile* tiles;
+  int32_t* n_tiles;  // [1]
+  float* gate;       // [T k, m]; after 2. the hidden row of each pair
+  float* up;         // [T k, m]
+  float* down;       // [T k, h]
+};
+
+Groups carve(cpu::ScratchCursor& cursor, const ExpertMlpsShape& s) {
+  const int64_t n_pairs = s.max_rows * s.experts_per_token;
+  return {cursor.take<const void*>(3 * s.n_experts),
+          cursor.take<int32_t>(s.n_experts + 1),
+          cursor.take<int32_t>(n_pairs),
+          cursor.take<int32_t>(n_pairs),
+          cursor.take<ProductTile>(max_tiles(n_pairs, s.n_experts, tile_rows(1))),
+          cursor.take<int32_t>(1),
+          cursor.take<float>(n_pairs * s.width),
+          cursor.take<float>(n_pairs * s.width),
+          cursor.take<float>(n_pairs * s.hidden)};
+}
+
+/// One block; a thread takes the pairs of its own experts.
+struct GroupKernel {
+  static constexpr int kThreads = 256;
+  static constexpr const char* kName = "expert_mlps (group)";
+  struct Params {
+    const int32_t* experts;
+    const float* weights;
+    int64_t n_pairs;
+    int64_t k;
+    int64_t n_experts;
+    int64_t tile_height;
+    Groups groups;
+  };
+  FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
+    const Groups& g = p.groups;
+    for (int64_t e = simt.thread(); e < p.n_experts; e += kThreads) {
+      int32_t count = 0;
+      for (int64_t i = 0; i < p.n_pairs; ++i) {
+        if (p.experts[i] < 0 || p.experts[i] >= p.n_experts) return simt.fail();
+        if (p.experts[i] == e && p.weights[i] != 0.0f) ++count;
+      }
+      g.offsets[e + 1] = count;
+    }
+    simt.barrier();
+    if (simt.thread() == 0) {
+      g.offsets[0] = 0;
+      for (int64_t e = 0; e < p.n_experts; ++e) g.offsets[e + 1] += g.offsets[e];
+      *g.n_tiles = static_cast<int32_t>(list_tiles(g.offsets, p.n_experts, p.tile_height, g.tiles));
+    }
+    simt.barrier();
+    for (int64_t e = simt.thread(); e < p.n_experts; e += kThreads) {
+      int32_t at = g.offsets[e];
+      for (int64_t i = 0; i < p.n_pairs; ++i) {
+        if (p.experts[i] != e) continue;
+        g.place[i] = p.weights[i] != 0.0f ? at : -1;
+        if (p.weights[i] != 0.0f) g.pair_row[at++] = static_cast<int32_t>(i / p.k);
+      }
+    }
+  }
+};
+
+struct SiluPairsKernel {
+  static constexpr int kThreads = 256;
+  static constexpr const char* kName = "expert_mlps (silu)";
+  struct Params {
+    float* gate;
+    const float* up;
+    int64_t width;
+    const int32_t* n_pairs;
+  };
+  FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
+    const int64_t pair = simt.block_x();
+    if (pair >= *p.n_pairs) return;
+    for (int64_t i = simt.thread(); i < p.width; i += kThreads) {
+      float& gate = p.gate[pair * p.width + i];
+      gate = silu_times(gate, p.up[pair * p.width + i]);
+    }
+  }
+};
+
+struct CombineKernel {
+  static constexpr int kThreads = 256;
+  static constexpr const char* kName = "expert_mlps (combine)";
+  struct Params {
+    const int32_t* experts;
+    const float* weights;
+    const int32_t* place;
+    const float* down;
+    int64_t k;
+    int64_t hidden;
+    float* out;
+  };
+  FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
+    const int64_t first = simt.block_x() * p.k;
+    auto* order = simt.shared<int32_t>();  // slots in ascending expert id, which are distinct
+    for (int64_t i = simt.thread(); i < p.k; i += kThreads) {
+      int64_t rank = 0;
+      for (int64_t j = 0; j < p.k; ++j) rank += p.experts[first + j] < p.experts[first + i] ? 1 : 0;
+      order[rank] = static_cast<int32_t>(i);
+    }
+    simt.barrier();
+    for (int64_t c = simt.thread(); c < p.hidden; c += kThreads) {
+      float y = 0.0f;
+      for (int64_t i = 0; i < p.k; ++i) {
+        const int64_t slot = first + order[i];
+        const int64_t place = p.place[slot];
+        if (place >= 0) y = fmaf(p.weights[slot], p.down[place * p.hidden + c], y);
+      }
+      p.out[simt.block_x() * p.hidden + c] = y;
+    }
+  }
+};
+
+void upload_weights(const Stream& stream, const ExpertMlps& args, const void** to) {
+  const size_t n = args.gate.size();
+  require(n <= kMaxExperts, "expert_mlps takes at most 1024 experts");
+  std::array<const void*, 3 * kMaxExperts> pointers;
+  for (size_t e = 0; e < n; ++e) {
+    pointers[e] = args.gate[e].data;
+    pointers[n + e] = args.up[e].data;
+    pointers[2 * n + e] = args.down[e].data;
+  }
+  copy_to_device(stream, pointers.data(), to, 3 * n * sizeof(void*));
+}
+
+}  // namespace
+
+void expert_mlps(const Stream& stream, const ExpertMlps& args) {
+  const int64_t n_rows = args.x.shape[0];
+  if (n_rows == 0) return;
+  const ExpertMlpsShape s{n_rows, static_cast<int64_t>(args.gate.size()), args.experts.shape[1],
+                          args.x.shape[1], args.gate[0].shape[0]};
+  const int64_t n_pairs = n_rows * s.experts_per_token;
+  cpu::ScratchCursor cursor(args.scratch);
+  const Groups g = carve(cursor, s);
+  upload_weights(stream, args, g.weights);
+  const int64_t rows_per_expert = div_up(n_pairs, s.n_experts);
+  const int64_t height = tile_rows(rows_per_expert);
+  const auto* experts = static_cast<const int32_t*>(args.experts.data);
+  const auto* weights = static_cast<const float*>(args.weights.data);
+  launch<GroupKernel>(stream, {}, 0,
+                      {experts, weights, n_pairs, s.experts_per_token, s.n_experts, height, g});
+  Product gate{.x = static_cast<const float*>(args.x.data),
+               .x_stride = s.hidden,
+               .x_rows = g.pair_row,
+               .dtype = args.gate[0].dtype,
+               .weights = g.weights,
+               .out = g.gate,
+               .out_stride = s.width,
+               .k = s.hidden,
+               .n_cols = s.width,
+               .n_rows = rows_per_expert,
+               .tiles = g.tiles,
+               .n_tiles = g.n_tiles,
+               .max_tiles = max_tiles(n_pairs, s.n_experts, height)};
+  multiply(stream, gate);
+  Product up = gate;
+  up.weights = g.weights + s.n_experts;
+  up.out = g.up;
+  multiply(stream, up);
+  launch<SiluPairsKernel>(stream, {.x = n_pairs}, 0, {g.gate, g.up, s.width, g.offsets + s.n_experts});
+  Product down = gate;
+  down.x = g.gate;
+  down.x_stride = s.width;
+  down.x_rows = nullptr;
+  down.weights = g.weights + 2 * s.n_experts;
+  down.out = g.down;
+  down.out_stride = s.hidden;
+  down.k = s.width;
+  down.n_cols = s.hidden;
+  multiply(stream, down);
+  launch<CombineKernel>(
+      stream, {.x = n_rows}, static_cast<size_t>(s.experts_per_token) * sizeof(int32_t),
+      {experts, weights, g.place, g.down, s.experts_per_token, s.hidden, static_cast<float*>(args.out.data)});
+}
+
+size_t expert_mlps_scratch_bytes(const ExpertMlpsShape& shape) {
+  cpu::ScratchCursor cursor;
+  carve(cursor, shape);
+  return cursor.used();
+}
+
+}  // namespace fathom::kernels::cuda

@@ -1,0 +1,273 @@
+// The two kernels of product.h, and linear.
+#include "kernels/cuda/product.h"
+
+#include <type_traits>
+
+#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/launch.h"
+#include "kernels/cuda/weight_type.h"
+
+namespace fathom::kernels::cuda {
+namespace {
+
+constexpr int64_t kNarrowRows = 8;
+constexpr int64_t kWideRows = 64;
+/// Up to here a batch re-reads its weights from L2 rather than leave most of a wide tile empty.
+constexpr int64_t kMostNarrowRows = 32;
+
+template <typename T>
+struct alignas(16) Vector16 {
+  T values[16 / sizeof(T)];
+};
+
+/// n values from an address that is a multiple of 16 bytes.
+template <int n, typename T>
+FATHOM_DEVICE void load_vector(const T* from, float (&to)[n]) {
+  constexpr int kPerLoad = 16 / sizeof(T);
+  static_assert(n % kPerLoad == 0);
+  FATHOM_UNROLL
+  for (int i = 0; i < n; i += kPerLoad) {
+    const Vector16<T> packed = *reinterpret_cast<const Vector16<T>*>(from + i);
+    FATHOM_UNROLL
+    for (int j = 0; j < kPerLoad; ++j) to[i + j] = widen(packed.values[j]);
+  }
+}
+
+/// The tile of this block; n_rows <= 0 when it has none. All threads of a block get the same.
+FATHOM_DEVICE ProductTile tile_of_block(const Simt& simt, const Product& p, int64_t height) {
+  if (p.tiles != nullptr) {
+    return simt.block_y() < *p.n_tiles ? p.tiles[simt.block_y()] : ProductTile{0, 0, 0};
+  }
+  const int64_t group = simt.block_z();
+  const int64_t first = simt.block_y() * height;
+  const int64_t n_rows = p.group_rows == nullptr ? p.n_rows : p.group_rows[group];
+  return {static_cast<int32_t>(group), static_cast<int32_t>(first),
+          static_cast<int32_t>(at_most(height, n_rows - first))};
+}
+
+FATHOM_DEVICE const float* x_row(const Product& p, const ProductTile& tile, int64_t i) {
+  const int64_t row = p.x_rows == nullptr ? tile.first_row + i : p.x_rows[tile.first_row + i];
+  const int64_t group = p.x_groups == nullptr ? tile.group : p.x_groups[tile.group];
+  return p.x + group * p.x_group + row * p.x_stride;
+}
+
+template <typename W>
+FATHOM_DEVICE const W* weight_of(const Product& p, int64_t group) {
+  return p.weights != nullptr ? static_cast<const W*>(p.weights[group])
+                              : static_cast<const W*>(p.weight) + group * p.weight_group;
+}
+
+FATHOM_DEVICE void store(const Product& p, const ProductTile& tile, int64_t i, int64_t col, float sum) {
+  float* y = p.out + tile.group * p.out_group + (tile.first_row + i) * p.out_stride + col;
+  if (p.bias != nullptr) sum += load_as(p.bias, p.bias_dtype, col);
+  *y = p.accumulate ? *y + sum : sum;
+}
+
+/// 8 rows by 32 columns: a lane has a column, a warp has a segment of K for all 8 rows.
+template <typename W>
+struct ProductNarrow {
+  static constexpr int kThreads = kSegments * kWarp;
+  static constexpr const char* kName = "product (narrow)";
+  static constexpr int64_t kCols = kWarp;
+  static constexpr size_t kSharedBytes = kSegments * kNarrowRows * kCols * sizeof(float);
+  using Params = Product;
+
+  FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
+    const ProductTile tile = tile_of_block(simt, p, kNarrowRows);
+    if (tile.n_rows <= 0) return;
+    const int64_t col = simt.block_x() * kCols + simt.lane();
+    float sums[kNarrowRows] = {};
+    if (col < p.n_cols) {
+      add_segment(p, tile, weight_of<W>(p, tile.group) + col * p.k, segment_begin(p.k, simt.warp()),
+                  segment_begin(p.k, simt.warp() + 1), sums);
+    }
+    float* partial = simt.shared<float>();  // [segment][row][column]
+    FATHOM_UNROLL
+    for (int r = 0; r < kNarrowRows; ++r)
+      partial[(simt.warp() * kNarrowRows + r) * kCols + simt.lane()] = sums[r];
+    simt.barrier();
+    const int row = simt.warp();  // as many warps as rows
+    if (row >= tile.n_rows || col >= p.n_cols) return;
+    float total = 0.0f;
+    for (int s = 0; s < kSegments; ++s) total += partial[(s * kNarrowRows + row) * kCols + simt.lane()];
+    store(p, tile, row, col, total);
+  }
+
+ private:
+  static_assert(kSegments == kNarrowRows);
+
+  FATHOM_DEVICE static void add_segment(const Product& p, const ProductTile& tile, const W* w, int64_t begin,
+                                        int64_t end, float (&sums)[kNarrowRows]) {
+    const float* x[kNarrowRows];
+    FATHOM_UNROLL
+    for (int r = 0; r < kNarrowRows; ++r) x[r] = r < tile.n_rows ? x_row(p, tile, r) : nullptr;
+    int64_t k = begin;
+    if (p.vector_loads) {
+      for (; k + 8 <= end; k += 8) {
+        float weights[8];
+        load_vector(w + k, weights);
+        FATHOM_UNROLL
+        for (int r = 0; r < kNarrowRows; ++r) {
+          if (r >= tile.n_rows) continue;
+          float values[8];
+          load_vector(x[r] + k, values);
+          FATHOM_UNROLL
+          for (int i = 0; i < 8; ++i) sums[r] = fmaf(values[i], weights[i], sums[r]);
+        }
+      }
+    }
+    for (; k < end; ++k) {
+      const float weight = widen(w[k]);
+      FATHOM_UNROLL
+      for (int r = 0; r < kNarrowRows; ++r) {
+        if (r < tile.n_rows) sums[r] = fmaf(x[r][k], weight, sums[r]);
+      }
+    }
+  }
+};
+
+/// 64 rows by 64 columns; a thread has 4 by 4 of them, 16 apart.
+template <typename W>
+struct ProductWide {
+  static constexpr int kThreads = 256;
+  static constexpr const char* kName = "product (wide)";
+  static constexpr int64_t kCols = 64;
+  static constexpr int kDepth = 16;  // of K at a time; divides the segments
+  static constexpr int kStride = 64 + 4;
+  static constexpr size_t kSharedBytes = 2 * kDepth * kStride * sizeof(float);
+  using Params = Product;
+
+  FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
+    const ProductTile tile = tile_of_block(simt, p, kWideRows);
+    if (tile.n_rows <= 0) return;
+    float* const xs = simt.shared<float>();   // [k][row]
+    float* const ws = xs + kDepth * kStride;  // [k][column]
+    // What this thread brings in: 4 consecutive k of one row and of one column.
+    const int mine = simt.thread() / 4;
+    const int depth = simt.thread() % 4 * 4;
+    const int64_t my_col = simt.block_x() * kCols + mine;
+    const float* x = mine < tile.n_rows ? x_row(p, tile, mine) : nullptr;
+    const W* w = my_col < p.n_cols ? weight_of<W>(p, tile.group) + my_col * p.k : nullptr;
+    const int tx = simt.thread() % 16;
+    const int ty = simt.thread() / 16;
+    float totals[4][4] = {};
+    for (int64_t s = 0; s < kSegments; ++s) {
+      float sums[4][4] = {};
+      const int64_t end = segment_begin(p.k, s + 1);
+      for (int64_t k = segment_begin(p.k, s); k < end; k += kDepth) {
+        bring(x, k + depth, end, p.vector_loads, xs + depth * kStride + mine);
+        bring(w, k + depth, end, p.vector_loads, ws + depth * kStride + mine);
+        simt.barrier();
+        FATHOM_UNROLL
+        for (int i = 0; i < kDepth; ++i) {
+          if (k + i < end) add_products(xs + i * kStride + ty, ws + i * kStride + tx, sums);
+        }
+        simt.barrier();
+      }
+      for (int i = 0; i < 4; ++i) {
+        for (int j = 0; j < 4; ++j) totals[i][j] += sums[i][j];
+      }
+    }
+    FATHOM_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      FATHOM_UNROLL
+      for (int j = 0; j < 4; ++j) {
+        const int64_t col = simt.block_x() * kCols + tx + 16 * j;
+        if (ty + 16 * i < tile.n_rows && col < p.n_cols) store(p, tile, ty + 16 * i, col, totals[i][j]);
+      }
+    }
+  }
+
+ private:
+  /// Elements k .. k + 3 of a row into a column of shared memory, zeros from `end` on and for no row.
+  template <typename T>
+  FATHOM_DEVICE static void bring(const T* row, int64_t k, int64_t end, bool vector_loads, float* to) {
+    float values[4] = {};
+    if (row != nullptr) {
+      if (vector_loads && k + 4 <= end) {
+        load_four(row + k, values);
+      } else {
+        for (int i = 0; i < 4; ++i) {
+          if (k + i < end) values[i] = widen(row[k + i]);
+        }
+      }
+    }
+    FATHOM_UNROLL
+    for (int i = 0; i < 4; ++i) to[i * kStride] = values[i];
+  }
+
+  template <typename T>
+  struct alignas(4 * sizeof(T)) Four {
+    T values[4];
+  };
+  template <typename T>
+  FATHOM_DEVICE static void load_four(const T* from, float (&to)[4]) {
+    const Four<T> packed = *reinterpret_cast<const Four<T>*>(from);
+    FATHOM_UNROLL
+    for (int i = 0; i < 4; ++i) to[i] = widen(packed.values[i]);
+  }
+
+  FATHOM_DEVICE static void add_products(const float* x, const float* w, float (&sums)[4][4]) {
+    float values[4], weights[4];
+    FATHOM_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      values[i] = x[16 * i];
+      weights[i] = w[16 * i];
+    }
+    FATHOM_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      FATHOM_UNROLL
+      for (int j = 0; j < 4; ++j) sums[i][j] = fmaf(values[i], weights[j], sums[i][j]);
+    }
+  }
+};
+
+template <template <typename> typename Kernel>
+void launch_product(const Stream& stream, const Product& p, int64_t height) {
+  with_weight_type(p.dtype, [&](const auto* weight) {
+    using W = std::remove_cv_t<std::remove_pointer_t<decltype(weight)>>;
+    const GridSize grid{.x = div_up(p.n_cols, Kernel<W>::kCols),
+                        .y = p.tiles != nullptr ? p.max_tiles : div_up(p.n_rows, height),
+                        .z = p.tiles != nullptr ? 1 : p.n_groups};
+    launch<Kernel<W>>(stream, grid, Kernel<W>::kSharedBytes, p);
+  });
+}
+
+bool is_aligned(const void* data) {
+  return reinterpret_cast<uintptr_t>(data) % 16 == 0;
+}
+
+}  // namespace
+
+int64_t tile_rows(int64_t n_rows) {
+  return n_rows <= kMostNarrowRows ? kNarrowRows : kWideRows;
+}
+
+void multiply(const Stream& stream, Product p) {
+  // Multiples of 8 elements are multiples of 16 bytes in every dtype. Pointers in device memory cannot be
+  // looked at here: they are whole allocations, which are aligned.
+  p.vector_loads = p.k % 8 == 0 && p.x_stride % 8 == 0 && p.x_group % 8 == 0 && p.weight_group % 8 == 0 &&
+                   is_aligned(p.x) && is_aligned(p.weight);
+  if (tile_rows(p.n_rows) == kNarrowRows) {
+    launch_product<ProductNarrow>(stream, p, kNarrowRows);
+  } else {
+    launch_product<ProductWide>(stream, p, kWideRows);
+  }
+}
+
+void linear(const Stream& stream, const Linear& args) {
+  multiply(stream, {.x = static_cast<const float*>(args.x.data),
+                    .x_stride = args.x.shape[1],
+                    .dtype = args.weight.dtype,
+                    .weight = args.weight.data,
+                    .bias = args.bias.data,
+                    .bias_dtype = args.bias.dtype,
+                    .out = static_cast<float*>(args.out.data),
+                    .out_stride = args.out.shape[1],
+                    .accumulate = args.accumulate,
+                    .k = args.x.shape[1],
+                    .n_cols = args.weight.shape[0],
+                    .n_rows = args.x.shape[0]});
+}
+
+}  // namespace fathom::kernels::cuda

@@ -1,0 +1,19 @@
+// Tests on a CUDA device. Without one they say so and are not run: the text is what CTest knows a skip by.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+
+#include "kernels/device.h"
+#include "tests/kernels/arrays.h"
+
+int main(int argc, char** argv) {
+  namespace kernels = fathom::kernels;
+  ::testing::InitGoogleTest(&argc, argv);
+  if (::testing::GTEST_FLAG(list_tests)) return RUN_ALL_TESTS();
+  if (const std::optional<std::string> reason = kernels::why_unusable(kernels::Space::kCuda)) {
+    std::printf("skipped: no CUDA device (%s)\n", reason->c_str());
+    return 0;
+  }
+  kernels::space_under_test() = kernels::Space::kCuda;
+  return RUN_ALL_TESTS();
+}

@@ -1,7 +1,5 @@
 #include "engine/embedded_engine.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <deque>
@@ -10,25 +8,36 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "engine/compute_thread.h"
+#include "engine/device_weights.h"
 #include "engine/end_of_sequence.h"
 #include "engine/forward.h"
 #include "engine/latent_cache.h"
 #include "engine/scheduler.h"
+#include "kernels/device.h"
 
 namespace fathom::engine {
 namespace {
 
-int64_t half_of_memory() {
-  return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) / 2 * static_cast<int64_t>(::sysconf(_SC_PAGESIZE));
+// The most that the latent cache takes by default. The CPU's weights are mapped files, a device's take its
+// memory.
+int64_t most_for_cache(kernels::Space space, const Checkpoint& checkpoint) {
+  int64_t bytes = kernels::memory_bytes(space);
+  if (space != kernels::Space::kCpu) {
+    for (const CheckpointTensor& tensor : checkpoint.tensors())
+      bytes -= static_cast<int64_t>(tensor.tensor.bytes());
+  }
+  return std::max<int64_t>(bytes, 0) / 2;
 }
 
 // What one sequence of `max_tokens` needs, and some more for prompts to share.
-int64_t default_budget(int64_t wanted_bytes) {
+int64_t default_budget(int64_t wanted_bytes, int64_t most) {
   constexpr int64_t kRoomToShare = int64_t{2} << 30;
-  return std::min(half_of_memory(), std::max(wanted_bytes, kRoomToShare));
+  return std::min(most, std::max(wanted_bytes, kRoomToShare));
 }
 
-EngineOptions resolved(EngineOptions options, const ModelConfig& config) {
+EngineOptions resolved(EngineOptions options, const Checkpoint& checkpoint) {
+  kernels::check_usable(options.space);
+  const ModelConfig& config = checkpoint.config();
   if (options.n_threads == 0) options.n_threads = usable_processors();
   if (options.n_threads < 1)
     throw Error(ErrorKind::kUsage, fmt::format("{} threads; expected at least 1", options.n_threads));
@@ -37,7 +46,7 @@ EngineOptions resolved(EngineOptions options, const ModelConfig& config) {
   const int64_t wanted = options.max_tokens.value_or(config.max_position_embeddings);
   const int64_t wanted_bytes = blocks_for(wanted) * block_bytes;
   if (!options.kv_memory_bytes) {
-    options.kv_memory_bytes = default_budget(wanted_bytes);
+    options.kv_memory_bytes = default_budget(wanted_bytes, most_for_cache(options.space, checkpoint));
     if (options.max_tokens) options.kv_memory_bytes = std::max(*options.kv_memory_bytes, wanted_bytes);
   }
   const int64_t budget = *options.kv_memory_bytes;
@@ -86,14 +95,18 @@ struct EmbeddedEngine::Impl {
       : checkpoint(std::move(checkpoint_in)),
         tokenizer(std::move(tokenizer_in)),
         config(checkpoint->config()),
-        options(resolved(options_in, config)),
+        options(resolved(options_in, *checkpoint)),
         pool(options.n_threads),
-        stream{kernels::Space::kCpu, &pool},
+        owned_stream(options.space, &pool),
+        stream(owned_stream.stream()),
         eos_ids(end_of_sequence_ids(*checkpoint)),
-        rounded(options.dtype == WeightDtype::kBF16 ? round_weights(stream, checkpoint->weights())
-                                                    : RoundedWeights{}),
+        rounded(options.dtype == WeightDtype::kBF16
+                    ? round_weights({.space = kernels::Space::kCpu, .pool = &pool}, checkpoint->weights())
+                    : RoundedWeights{}),
+        uploaded(options.space == kernels::Space::kCpu ? DeviceWeights{}
+                                                       : upload_weights(stream, host_weights())),
         cache(stream.space, config, cache_blocks(options, config)),
-        forward(config, options.dtype == WeightDtype::kBF16 ? rounded.weights : checkpoint->weights(), cache,
+        forward(config, options.space == kernels::Space::kCpu ? host_weights() : uploaded.weights, cache,
                 stream, workspace_limits(options)),
         scheduler({.forward = &forward,
                    .cache = &cache,
@@ -109,6 +122,9 @@ struct EmbeddedEngine::Impl {
     }
   }
 
+  const Weights& host_weights() const {
+    return options.dtype == WeightDtype::kBF16 ? rounded.weights : checkpoint->weights();
+  }
   AttentionForm scored_form() const {
     return options.attention == AttentionRule::kAbsorbed ? AttentionForm::kAbsorbed
                                                          : AttentionForm::kExpanded;
@@ -128,9 +144,11 @@ struct EmbeddedEngine::Impl {
   const ModelConfig& config;
   EngineOptions options;  // resolved: n_threads and max_tokens are set
   ThreadPool pool;
+  kernels::OwnedStream owned_stream;
   kernels::Stream stream;
   std::vector<TokenId> eos_ids;
   RoundedWeights rounded;
+  DeviceWeights uploaded;  // empty on the CPU
   LatentCache cache;
   Forward forward;
   Scheduler scheduler;
@@ -212,7 +230,7 @@ EngineLoad EmbeddedEngine::load() const {
           .n_waiting = counters.n_waiting,
           .blocks_used = counters.blocks_used,
           .blocks_total = counters.blocks_total,
-          .device_bytes = std::nullopt};
+          .device_bytes = kernels::device_bytes(impl_->options.space)};
 }
 
 SchedulerCounters EmbeddedEngine::counters() const {

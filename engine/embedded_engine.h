@@ -32,13 +32,15 @@ std::string_view attention_rule_name(AttentionRule rule);  // "auto", "expanded"
 
 struct EngineOptions {
   // what results depend on (in numerics_json)
+  kernels::Space space = kernels::Space::kCpu;  ///< through the kernel set
   WeightDtype dtype = WeightDtype::kF32;
   AttentionRule attention = AttentionRule::kAuto;
 
   // what they do not
   int n_threads = 0;                  ///< 0: every processor this process may use
   std::optional<int64_t> max_tokens;  ///< longest sequence; absent: max_position_embeddings
-  /// Latent cache; absent: what the longest sequence needs, at least 2 GiB, at most half of the memory.
+  /// Latent cache; absent: what the longest sequence needs, at least 2 GiB, at most half of the memory (on a
+  /// device: of what the weights leave of it).
   std::optional<int64_t> kv_memory_bytes;
   int64_t chunk_tokens = 2048;  ///< tokens of one forward pass
   Schedule schedule = Schedule::kShared;

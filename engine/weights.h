@@ -5,6 +5,7 @@
 // data == nullptr. Symbols as in engine/shape_expression.h.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -55,5 +56,11 @@ struct Weights {
   Tensor norm;     // [h]
   Tensor lm_head;  // [V, h]; the view of embed_tokens when tie_word_embeddings
 };
+
+enum class WeightKind { kRouter, kOther };
+
+/// visit(tensor, kind) for every tensor that is there; it may replace the view. A tied lm_head follows
+/// embed_tokens and is not visited.
+void for_each_tensor(Weights& weights, const std::function<void(Tensor& tensor, WeightKind kind)>& visit);
 
 }  // namespace fathom::engine

@@ -2,15 +2,14 @@
 
 #include <fmt/core.h>
 
-#include "base/error.h"
+#include "kernels/device.h"
 
 namespace fathom::harness {
 
 LoadedEngine load_engine(const EngineChoice& choice, WithTokenizer with_tokenizer) {
-  if (choice.device == Device::kCuda) {
-    throw Error(ErrorKind::kEnvironment, "this fathom has no CUDA kernels; use --device cpu",
-                "--device cuda");
-  }
+  engine::EngineOptions options = choice.options;
+  if (choice.device == Device::kCuda) options.space = kernels::Space::kCuda;
+  kernels::check_usable(options.space);  // before minutes of loading
   LoadedEngine loaded;
   loaded.checkpoint = std::make_shared<const engine::Checkpoint>(engine::Checkpoint::load(choice.model_dir));
   for (const std::string& warning : loaded.checkpoint->warnings()) {
@@ -19,7 +18,7 @@ LoadedEngine load_engine(const EngineChoice& choice, WithTokenizer with_tokenize
   if (with_tokenizer == WithTokenizer::kYes) {
     loaded.tokenizer = std::make_shared<const engine::Tokenizer>(engine::Tokenizer::load(choice.model_dir));
   }
-  loaded.engine = engine::make_embedded_engine(loaded.checkpoint, loaded.tokenizer, choice.options);
+  loaded.engine = engine::make_embedded_engine(loaded.checkpoint, loaded.tokenizer, options);
   return loaded;
 }
 

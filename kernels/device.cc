@@ -13,6 +13,17 @@ std::optional<std::string> why_unusable(Space space) {
   return space == Space::kCuda ? cuda::why_unusable() : std::nullopt;
 }
 
+void check_usable(Space space) {
+  if (const std::optional<std::string> reason = why_unusable(space)) {
+    throw Error(ErrorKind::kEnvironment, *reason + "; use --device cpu", "--device cuda");
+  }
+}
+
+std::optional<int64_t> device_bytes(Space space) {
+  if (space == Space::kCpu) return std::nullopt;
+  return static_cast<int64_t>(cuda::used_bytes());
+}
+
 int64_t memory_bytes(Space space) {
   if (space == Space::kCuda) return static_cast<int64_t>(cuda::memory_bytes());
   return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<int64_t>(::sysconf(_SC_PAGESIZE));
@@ -20,9 +31,7 @@ int64_t memory_bytes(Space space) {
 
 OwnedStream::OwnedStream(Space space, ThreadPool* pool) : stream_{space, pool, nullptr} {
   if (space != Space::kCuda) return;
-  if (const std::optional<std::string> reason = cuda::why_unusable()) {
-    throw Error(ErrorKind::kEnvironment, *reason + "; use --device cpu", "--device cuda");
-  }
+  check_usable(space);
   stream_.device = cuda::create_stream();
 }
 

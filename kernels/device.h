@@ -11,9 +11,13 @@ namespace fathom::kernels {
 
 /// Why nothing can run in `space`, in a sentence; nothing when it can.
 std::optional<std::string> why_unusable(Space space);
+/// Throws Error{kEnvironment} with the reason.
+void check_usable(Space space);
 
 /// Bytes of memory of the machine or the device.
 int64_t memory_bytes(Space space);
+/// Bytes that this process's buffers hold on the device; nothing for the CPU.
+std::optional<int64_t> device_bytes(Space space);
 
 /// A stream and, on a device, the queue behind it. Move-only; outlives every use of stream().
 class OwnedStream {

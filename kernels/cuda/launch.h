@@ -40,8 +40,9 @@ void launch(const Stream& stream, const GridSize& grid, size_t shared_bytes,
   ++n_launches;
   emulation::Block& block = emulation::Block::of(Kernel::kThreads);
   const int64_t n = grid.x * grid.y * grid.z;
+  const emulation::Permutation order(n, n_launches);
   for (int64_t i = 0; i < n; ++i) {
-    const int64_t at = emulation::in_order(i, n, n_launches);
+    const int64_t at = order[i];
     const emulation::BlockIndex index{at % grid.x, at / grid.x % grid.y, at / grid.x / grid.y, grid.x};
     block.run(shared_bytes, [&](int thread) { Kernel::run(Simt(block, index, thread), params); });
   }

@@ -81,6 +81,12 @@ size_t memory_bytes() {
   return properties().totalGlobalMem;
 }
 
+size_t used_bytes() {
+  uint64_t bytes = 0;
+  check(cudaMemPoolGetAttribute(pool(), cudaMemPoolAttrUsedMemCurrent, &bytes), "cudaMemPoolGetAttribute");
+  return bytes;
+}
+
 void* allocate(size_t bytes) {
   void* data = nullptr;
   const cudaError_t status = cudaMallocFromPoolAsync(&data, bytes, pool(), nullptr);

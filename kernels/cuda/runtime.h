@@ -24,6 +24,8 @@ std::string device_name();
 std::string architecture();
 /// All of the device's memory.
 size_t memory_bytes();
+/// What allocate() has handed out and release() has not taken back.
+size_t used_bytes();
 
 /// Zero-filled memory from the process's one pool, 256-byte aligned. Throws Error{kEnvironment} when there is
 /// no room.

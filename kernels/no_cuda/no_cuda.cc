@@ -26,6 +26,9 @@ std::string architecture() {
 size_t memory_bytes() {
   not_built();
 }
+size_t used_bytes() {
+  not_built();
+}
 void* allocate(size_t) {
   not_built();
 }

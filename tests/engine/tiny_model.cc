@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "tests/space_under_test.h"
+
 namespace fathom::engine {
 
 double Scores::sum() const {
@@ -17,7 +19,10 @@ TinyModel::TinyModel(const nlohmann::json& config, const golden::Format& format,
   golden::write_checkpoint(folder_.path(), config, golden::tensors(config, format));
   checkpoint_ = std::make_shared<const Checkpoint>(Checkpoint::load(folder_.path()));
   pool_ = std::make_unique<ThreadPool>(n_threads);
-  const kernels::Stream stream{kernels::Space::kCpu, pool_.get()};
+  stream_ = std::make_unique<kernels::OwnedStream>(kernels::space_under_test(), pool_.get());
+  const kernels::Stream& stream = stream_->stream();
+  const bool on_cpu = stream.space == kernels::Space::kCpu;
+  if (!on_cpu) device_weights_ = upload_weights(stream, checkpoint_->weights());
   cache_ = std::make_unique<LatentCache>(stream.space, this->config(),
                                          4 * (kMaxPositions / kernels::kBlockTokens + 1));
   WorkspaceLimits limits;
@@ -25,7 +30,8 @@ TinyModel::TinyModel(const nlohmann::json& config, const golden::Format& format,
   limits.max_runs = 64;
   limits.max_positions = kMaxPositions;
   limits.max_top = this->config().vocab_size;
-  forward_ = std::make_unique<Forward>(this->config(), checkpoint_->weights(), *cache_, stream, limits);
+  forward_ = std::make_unique<Forward>(
+      this->config(), on_cpu ? checkpoint_->weights() : device_weights_.weights, *cache_, stream, limits);
 }
 
 template <typename AfterChunk>

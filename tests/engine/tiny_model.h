@@ -8,8 +8,10 @@
 
 #include "base/thread_pool.h"
 #include "engine/checkpoint.h"
+#include "engine/device_weights.h"
 #include "engine/forward.h"
 #include "engine/latent_cache.h"
+#include "kernels/device.h"
 #include "tests/engine/golden_weights.h"
 #include "tests/temporary_folder.h"
 
@@ -56,6 +58,8 @@ class TinyModel {
   testing::TemporaryFolder folder_;
   std::shared_ptr<const Checkpoint> checkpoint_;
   std::unique_ptr<ThreadPool> pool_;
+  std::unique_ptr<kernels::OwnedStream> stream_;
+  DeviceWeights device_weights_;  // empty on the CPU
   std::unique_ptr<LatentCache> cache_;
   std::unique_ptr<Forward> forward_;
 };

@@ -34,18 +34,6 @@ const Stream& device_stream() {
 
 }  // namespace
 
-Space& space_under_test() {
-  static Space space = Space::kCpu;
-  return space;
-}
-
-std::function<void(const std::function<void()>&)>& in_every_order() {
-  static std::function<void(const std::function<void()>&)> run = [](const std::function<void()>& body) {
-    body();
-  };
-  return run;
-}
-
 TestStream::TestStream(int n_threads)
     : pool_(n_threads),
       stream_(space_under_test() == Space::kCpu ? Stream{.space = Space::kCpu, .pool = &pool_}

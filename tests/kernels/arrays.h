@@ -16,13 +16,9 @@
 #include "kernels/buffer.h"
 #include "kernels/device.h"
 #include "kernels/kernels.h"
+#include "tests/space_under_test.h"
 
 namespace fathom::kernels {
-
-/// Where this binary's kernels run. A main() other than GoogleTest's sets it before the tests.
-Space& space_under_test();
-/// For the same mains: runs a body in every order of threads that it wants tested; runs it once by default.
-std::function<void(const std::function<void()>&)>& in_every_order();
 
 /// Draws in a fixed order; splitmix64.
 class Random {

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <numeric>
 
 #include "base/error.h"
 
@@ -33,24 +34,16 @@ void trap() {
   std::abort();
 }
 
-int64_t in_order(int64_t i, int64_t n, uint64_t round) {
-  switch (g_order) {
-    case Order::kAscending:
-      return i;
-    case Order::kDescending:
-      return n - 1 - i;
-    case Order::kShuffled: {
-      // A stride that shares no factor with n visits every index once.
-      int64_t stride = static_cast<int64_t>((round * 0x9E3779B97F4A7C15u) >> 33) % n | 1;
-      const auto gcd = [](int64_t a, int64_t b) {
-        while (b != 0) std::swap(a %= b, b);
-        return a;
-      };
-      while (gcd(stride, n) != 1) stride += 2;
-      return (i * (stride % n) + static_cast<int64_t>(round % static_cast<uint64_t>(n))) % n;
-    }
+Permutation::Permutation(int64_t n, uint64_t round) : n_(n), first_(0), stride_(1) {
+  if (g_order == Order::kDescending) {
+    first_ = n - 1;
+    stride_ = n - 1;  // -1
+  } else if (g_order == Order::kShuffled) {
+    first_ = static_cast<int64_t>(round % static_cast<uint64_t>(n));
+    // A stride that shares no factor with n visits every index once.
+    stride_ = static_cast<int64_t>((round * 0x9E3779B97F4A7C15u) >> 33) % n | 1;
+    while (std::gcd(stride_, n) != 1) ++stride_;
   }
-  FATHOM_CHECK(false, "order {}", static_cast<int>(g_order));
 }
 
 struct Block::Fiber {
@@ -123,8 +116,9 @@ void Block::run(size_t shared_bytes, const std::function<void(int)>& body) {
   while (n_done < n_threads_) {
     ++round_;
     bool moved = false;
+    const Permutation order(n_threads_, round_);
     for (int64_t i = 0; i < n_threads_; ++i) {
-      Fiber& fiber = *fibers_[static_cast<size_t>(in_order(i, n_threads_, round_))];
+      Fiber& fiber = *fibers_[static_cast<size_t>(order[i])];
       if (fiber.done || (fiber.waits_for != nullptr && *fiber.waits_for < fiber.until)) continue;
       fiber.waits_for = nullptr;
       resume(fiber);

@@ -29,8 +29,17 @@ Order order();
 /// What a device would report as a launch failure: aborts.
 [[noreturn]] void trap();
 
-/// i-th of n in the chosen order; `round` varies the shuffle.
-int64_t in_order(int64_t i, int64_t n, uint64_t round);
+/// 0 .. n-1 in the chosen order; `round` varies the shuffle.
+class Permutation {
+ public:
+  Permutation(int64_t n, uint64_t round);
+  int64_t operator[](int64_t i) const { return (i * stride_ + first_) % n_; }
+
+ private:
+  int64_t n_;
+  int64_t first_;
+  int64_t stride_;
+};
 
 class Block {
  public:

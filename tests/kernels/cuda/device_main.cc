@@ -4,12 +4,11 @@
 #include <cstdio>
 
 #include "kernels/device.h"
-#include "tests/kernels/arrays.h"
+#include "tests/space_under_test.h"
 
 int main(int argc, char** argv) {
   namespace kernels = fathom::kernels;
   ::testing::InitGoogleTest(&argc, argv);
-  if (::testing::GTEST_FLAG(list_tests)) return RUN_ALL_TESTS();
   if (const std::optional<std::string> reason = kernels::why_unusable(kernels::Space::kCuda)) {
     std::printf("skipped: no CUDA device (%s)\n", reason->c_str());
     return 0;

@@ -1,10 +1,10 @@
-// The kernel tests with the CUDA kernels on an emulated device (kernels/cuda/emulation/block.h).
+// Tests with the CUDA kernels on an emulated device (kernels/cuda/emulation/block.h).
 #include <gtest/gtest.h>
 
 #include <functional>
 
 #include "kernels/cuda/emulation/block.h"
-#include "tests/kernels/arrays.h"
+#include "tests/space_under_test.h"
 
 int main(int argc, char** argv) {
   namespace kernels = fathom::kernels;

@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -267,6 +268,12 @@ void Cell::run(const Job& job, const Limits& limits) {
   sample_->start = sample_->progress = Clock::now();
   next_tick_ = sample_->start + kFirstTick;
 
+  try {
+    if (Cgroup* group = runner_.zygote->cgroup())
+      group->set_limits(plan_.cgroup_limits(Role::kRunner, limits));
+  } catch (const SetupFailure& failure) {
+    sample_->evidence.sandbox_failure = describe(failure);
+  }
   Pipe calls = make_pipe(), replies = make_pipe(), verdict = make_pipe(), out = make_pipe(),
        err = make_pipe();
   const FileDescriptor program =
@@ -375,6 +382,7 @@ void Cell::finish() {
   evidence.runner_killed = runner_.killed && !gone_before && WIFSIGNALED(runner_.exit.status) &&
                            WTERMSIG(runner_.exit.status) == SIGKILL;
   evidence.runner_flags = runner_.exit.flags;
+  evidence.memory_kill = memory_killed();
   evidence.wall_ms = elapsed_ms(sample_->start, now);
   evidence.judge_cpu_ms = judge_.exit_cpu_ms();
   evidence.cpu_ms = runner_.exit_cpu_ms() + evidence.judge_cpu_ms;
@@ -401,6 +409,16 @@ void Cell::finish() {
     stop();
   }
   owner_.cell_finished(*this, std::move(finished), usable);
+}
+
+// Asks only when a program can have been killed by the kernel: the answer is a file to read.
+bool Cell::memory_killed() {
+  Cgroup* const group = runner_.zygote->cgroup();
+  const int status = runner_.exit.status;
+  const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !sample_->evidence.runner_killed;
+  if (group == nullptr || (sample_->limits.processes == 1 && !killed)) return false;
+  const int64_t before = std::exchange(runner_.n_memory_kills, group->n_memory_kills());
+  return runner_.n_memory_kills > before;
 }
 
 // Forgets the side's process, which is gone.

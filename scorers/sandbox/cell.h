@@ -81,7 +81,8 @@ class Cell {
     // Of a judge's process that stays for the next sample.
     FileDescriptor orders;
     bool served = false;
-    double earlier_cpu_ms = 0;  // for earlier samples
+    double earlier_cpu_ms = 0;   // for earlier samples
+    int64_t n_memory_kills = 0;  // of its group, up to the sample before
 
     bool over() const { return child_exited || served; }
     double exit_cpu_ms() const {
@@ -106,6 +107,7 @@ class Cell {
   void kill_child(Side& side);
   void finish_if_over();
   void finish();
+  bool memory_killed();
   double cpu_ms(Side& side);
   bool sleeping(const Side& side) const;
 

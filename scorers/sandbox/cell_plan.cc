@@ -191,6 +191,14 @@ void CellPlan::choose_layers() {
       warnings_.push_back("landlock: " + landlock_absence());
     }
   }
+  if (level() != Level::kNone) {
+    cgroups_ = find_cgroups();
+    if (cgroups_.available()) {
+      layers_.push_back("cgroup limits");
+    } else {
+      warnings_.push_back("cgroup limits: " + cgroups_.absence);
+    }
+  }
   if (geteuid() == 0) layers_.push_back("unused user");
   layers_.push_back("resource limits");
 }
@@ -244,6 +252,9 @@ ZygoteSpec CellPlan::zygote(int index, Role role) const {
   spec.tmp_bytes = options_.limits.tmp_mb * kMiB;
   spec.arguments = interpreter_arguments(interpreter_);
   if (geteuid() == 0) spec.outer_id = unused_id(2 * index + (runner ? 0 : 1));
+  spec.cgroup_parent = cgroups_.parent;
+  spec.cgroup_name = fmt::format("{}-{}", index, runner ? "runner" : "judge");
+  spec.cgroup_limits = cgroup_limits(role, options_.limits);
   spec.folder = "/tmp";
   if (folder_) {
     spec.folder = fmt::format("{}/{}-{}", folder_->path(), index, runner ? "runner" : "judge");
@@ -256,6 +267,16 @@ ZygoteSpec CellPlan::zygote(int index, Role role) const {
   spec.environment = environment(spec.folder);
   spec.script = zygote_config(role, spec.folder).dump() + "\n" + role_source(role);
   return spec;
+}
+
+// Each process has its own limit of memory besides: this one is for all of a side together, its interpreter
+// and the files in /tmp included.
+CgroupLimits CellPlan::cgroup_limits(Role role, const Limits& limits) const {
+  constexpr int64_t kInterpreterMb = 128;
+  constexpr int64_t kInterpreterProcesses = 8;
+  const int64_t memory_mb = role == Role::kRunner ? limits.memory_mb : kFixedLimits.judge_memory_mb;
+  return {.memory_bytes = (memory_mb + limits.tmp_mb + kInterpreterMb) * kMiB,
+          .processes = kFixedLimits.threads + limits.processes + kInterpreterProcesses};
 }
 
 std::string CellPlan::refused_at_start() const {

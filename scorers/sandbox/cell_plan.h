@@ -39,6 +39,9 @@ class CellPlan {
   /// What the zygote of one side of cell `index` is started with.
   ZygoteSpec zygote(int index, Role role) const;
 
+  /// What both sides may use in total where the machine offers control groups.
+  CgroupLimits cgroup_limits(Role role, const Limits& limits) const;
+
   /// Names of the layers that every sample runs in.
   const std::vector<std::string>& layers() const { return layers_; }
   /// Optional layers that this machine lacks, with the reason.
@@ -64,6 +67,7 @@ class CellPlan {
   VisibleFiles visible_;
   HostWitness witness_;
   int landlock_abi_ = 0;
+  CgroupOffer cgroups_;
   std::string runner_filter_;
   std::string judge_filter_;
   std::optional<HostFolder> folder_;

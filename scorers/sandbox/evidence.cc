@@ -147,6 +147,12 @@ Decision decide_whole(const Evidence& evidence, const Limits& limits, Timing tim
                                               : "it gave no verdict"));
   }
   if (evidence.judge->outcome == "pass") return {Verdict::kPass, "", signal};
+  if (evidence.memory_kill) {
+    return {Verdict::kOom,
+            fmt::format("killed by the kernel; memory_mb: limit {} MiB for all processes together",
+                        limits.memory_mb),
+            signal};
+  }
   // Nobody but the kernel kills a program that is near its limit; one that is far from it killed itself.
   if (signal == SIGKILL && evidence.peak_rss_mb >= kNearLimit * static_cast<double>(limits.memory_mb)) {
     return {Verdict::kOom, fmt::format("killed by the kernel at {:.0f} MiB", evidence.peak_rss_mb), signal};

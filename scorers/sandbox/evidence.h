@@ -40,6 +40,7 @@ struct Evidence {
   bool runner_killed = false;  ///< by the supervisor, so that its status says nothing about the program
   StoppedBy stopped_by = StoppedBy::kNobody;
   int64_t runner_flags = 0;  ///< Report::flags
+  bool memory_kill = false;  ///< the kernel killed a process of the runner's group for its memory limit
   double wall_ms = 0;
   double cpu_ms = 0;  ///< of both sides
   double judge_cpu_ms = 0;

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "scorers/sandbox/bubblewrap.h"
+#include "scorers/sandbox/cgroup.h"
 #include "scorers/sandbox/landlock.h"
 #include "scorers/sandbox/namespaces.h"
 #include "scorers/sandbox/options.h"
@@ -132,6 +133,13 @@ LayerFinding landlock() {
   return {"landlock", false, landlock_absence() + "; optional at levels full and bwrap"};
 }
 
+LayerFinding cgroup_limits() {
+  const CgroupOffer offer = find_cgroups();
+  if (!offer.available()) return {"cgroup limits", false, offer.absence + "; optional at every level"};
+  return {"cgroup limits", true,
+          fmt::format("version {}, below {}", offer.parent.version, offer.parent.folders.front().string())};
+}
+
 LayerFinding bubblewrap() {
   const std::string path = find_bubblewrap();
   if (!path.empty()) return {"bubblewrap", true, path};
@@ -152,6 +160,7 @@ std::vector<LayerFinding> probe_layers(const Interpreter* interpreter) {
   found.push_back(finding("seccomp", 0, try_seccomp));
   found.push_back(landlock());
   found.push_back(finding("resource limits", 0, try_limits));
+  found.push_back(cgroup_limits());
   found.push_back(bubblewrap());
   return found;
 }

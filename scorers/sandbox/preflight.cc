@@ -116,9 +116,10 @@ void check_probe(const std::string& report, int status, const CellPlan& plan) {
     throw SetupFailure{"seccomp", fmt::format("fork did not end the process (status {:#x})", status), 0};
   }
   for (const std::string& layer : plan.layers()) {
-    // Namespaces and the root are tried by the process itself before its filter hides them; see setup.h.
-    const bool tried_earlier =
-        layer.ends_with("namespace") || layer == "bubblewrap" || layer == "unused user";
+    // Namespaces and the root are tried by the process itself before its filter hides them (setup.h), control
+    // groups by the supervisor (cgroup.h).
+    const bool tried_earlier = layer.ends_with("namespace") || layer == "bubblewrap" ||
+                               layer == "unused user" || layer == "cgroup limits";
     if (!tried_earlier && !tried.contains(layer))
       throw SetupFailure{layer, "the preflight did not try it", 0};
   }

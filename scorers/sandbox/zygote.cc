@@ -190,6 +190,11 @@ Zygote::Zygote(const ZygoteSpec& spec) {
     throw Error(ErrorKind::kEnvironment, fmt::format("a new process: {}", std::strerror(error)), "sandbox");
   }
   try {
+    if (!spec.cgroup_parent.folders.empty()) {
+      cgroup_ = std::make_unique<Cgroup>(spec.cgroup_parent, spec.cgroup_name);
+      cgroup_->set_limits(spec.cgroup_limits);
+      cgroup_->add(pid_);
+    }
     if (flags != 0) write_id_maps(pid_, spec.outer_id.value_or(getuid()), spec.outer_id.value_or(getgid()));
   } catch (const SetupFailure&) {
     end();

@@ -14,11 +14,13 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "scorers/sandbox/cgroup.h"
 #include "scorers/sandbox/file_descriptor.h"
 #include "scorers/sandbox/interpreter.h"
 #include "scorers/sandbox/options.h"
@@ -91,6 +93,9 @@ struct ZygoteSpec {
   std::optional<uid_t> outer_id;
   HostWitness witness;
   int nice = 0;
+  CgroupParent cgroup_parent;  ///< without folders: no group
+  std::string cgroup_name;
+  CgroupLimits cgroup_limits;
 };
 
 /// A started zygote. Destroying it kills the process and with it everything in its pid namespace.
@@ -112,6 +117,9 @@ class Zygote {
   /// True once the control socket was closed by the other side.
   bool gone() const { return gone_; }
 
+  /// The group of the process and its children; null when there is none.
+  Cgroup* cgroup() { return cgroup_.get(); }
+
   /// What the interpreter wrote to standard error, for the message about a failed start.
   std::string errors() const;
   /// What bubblewrap reported about its namespaces; empty at other levels.
@@ -120,6 +128,7 @@ class Zygote {
  private:
   void end();
 
+  std::unique_ptr<Cgroup> cgroup_;  // outlives its members
   FileDescriptor control_;
   FileDescriptor info_;
   FileDescriptor errors_;

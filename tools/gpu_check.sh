@@ -1,0 +1,223 @@
+#!/usr/bin/env bash
+# Checks --device cuda on a machine with an NVIDIA GPU, in phases that run alone or together, each within 10 minutes.
+#
+# usage: tools/gpu_check.sh [--bin FOLDER] [--out FOLDER] [PHASE...]     default: all phases, build/release, gpu_check
+#        tools/gpu_check.sh --pack BUILD FOLDER
+#
+#   probe        the card, its driver, its memory bandwidth and fp32 rate: the ceilings of `micro`
+#   unit         every kernel against its scalar twin, the engine's golden values
+#   invariance   the same bits for every number of rows, at V2-Lite's shapes, and 20 times over
+#   sanitizer    memcheck, racecheck, initcheck and synccheck on small cases; needs compute-sanitizer
+#   micro        time of each heavy kernel at V2-Lite's shapes beside the ceilings
+#   demo         the demo tasks on models/nano, CPU and GPU: at least 99 % equal answers, the others listed with margins
+#   transformers random weights in the geometry of V2-Lite's first 4 layers against transformers; needs python3 with
+#                torch, transformers and numpy, 6 GB of memory and of disk
+#
+# A machine without network: --pack copies the stripped binaries of a build, the shared libraries that a bare machine may
+# lack, models/nano and the Python tools into FOLDER (at most 64 MiB); this script in it then runs what lies beside it.
+# Writes OUT/gpu_check.jsonl (one object a phase and case), OUT/gpu_check.json and OUT/gpu_check.md, logs beside them.
+# What cannot run says so as "skipped" with the reason. Exit code 1 when a phase failed.
+set -uo pipefail
+
+readonly all_phases=(probe unit invariance sanitizer micro demo transformers)
+readonly limit_s=580
+here=$(cd "$(dirname "$0")" && pwd)
+
+pack() {
+  local build=$1 folder=$2 binary library
+  mkdir -p "$folder/bin" "$folder/lib" "$folder/tools" "$folder/models"
+  for binary in fathom tests/kernels/kernels_cuda_test tests/engine/engine_cuda_test tests/kernels/device/device_bench; do
+    [ -x "$build/$binary" ] || { echo "$build/$binary is missing: build with nvcc first" >&2; return 1; }
+    cp "$build/$binary" "$folder/bin/" && strip "$folder/bin/$(basename "$binary")"
+    # All but glibc's own and the C++ runtime of the compiler, which must be those of the machine it runs on.
+    ldd "$build/$binary" | awk '$3 ~ /^\// {print $3}' | grep -v -E '/(libc|libm|libdl|libpthread|librt|ld-linux[^/]*)\.so' |
+      while read -r library; do cp -Ln "$library" "$folder/lib/"; done
+  done
+  cp "$here/gpu_check.sh" "$folder/"
+  cp -r "$here/make_checkpoint.py" "$here/compare_transformers.py" "$here/reference" "$folder/tools/"
+  cp -r "$here/../models/nano" "$folder/models/"
+  find "$folder" -name __pycache__ -prune -exec rm -rf {} +
+  local mib
+  mib=$(du -sm "$folder" | cut -f1)
+  echo "$folder: $mib MiB"
+  [ "$mib" -le 64 ] || { echo "more than 64 MiB" >&2; return 1; }
+}
+
+if [ "${1:-}" = --pack ]; then
+  [ $# -eq 3 ] || { echo "usage: gpu_check.sh --pack BUILD FOLDER" >&2; exit 2; }
+  pack "$2" "$3"
+  exit
+fi
+
+# Where things lie: beside this script in a packed folder, else in the build tree.
+if [ -d "$here/bin" ]; then
+  bin=$here/bin models=$here/models tools=$here/tools
+  export LD_LIBRARY_PATH=$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+else
+  bin=$here/../build/release models=$here/../models tools=$here
+fi
+out=gpu_check
+phases=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --bin) bin=$2 && shift 2 ;;
+    --out) out=$2 && shift 2 ;;
+    *) [[ " ${all_phases[*]} " == *" $1 "* ]] || { echo "no phase $1; there are: ${all_phases[*]}" >&2; exit 2; }
+      phases+=("$1") && shift ;;
+  esac
+done
+[ ${#phases[@]} -gt 0 ] || phases=("${all_phases[@]}")
+mkdir -p "$out" && out=$(cd "$out" && pwd)
+jsonl=$out/gpu_check.jsonl
+: > "$jsonl"
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# The path of a binary of the build tree or the packed folder.
+find_binary() {
+  local path
+  for path in "$bin/$1" "$bin/tests/kernels/$1" "$bin/tests/engine/$1" "$bin/tests/kernels/device/$1"; do
+    [ -x "$path" ] && echo "$path" && return
+  done
+}
+
+skip() { echo "skipped: $*"; return 77; }
+
+# Runs a binary that says itself when there is no device.
+device() {
+  local path log=$scratch/device.log
+  path=$(find_binary "$1") && [ -n "$path" ] || { echo "$1 is not there: build it, or say --bin" >&2; return 1; }
+  shift
+  "$path" "$@" 2>&1 | tee "$log"
+  local status=${PIPESTATUS[0]}
+  grep -q '^skipped: no CUDA device' "$log" && return 77
+  return "$status"
+}
+
+phase_probe() {
+  command -v nvidia-smi > /dev/null && nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv
+  device device_bench probe
+}
+
+phase_unit() {
+  device kernels_cuda_test --gtest_brief=1 || return
+  device engine_cuda_test --gtest_brief=1
+}
+
+phase_invariance() { device device_bench invariance; }
+
+phase_sanitizer() {
+  local sanitizer tests tool
+  sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2> /dev/null) ||
+    { skip "compute-sanitizer is not there"; return; }
+  tests=$(find_binary kernels_cuda_test)
+  device kernels_cuda_test --gtest_filter=Add.* --gtest_brief=1 || return
+  local small='Linear.Nans*:ExpertMlps.TheOrder*:Mla.WhatLies*:Route.Equal*:Sample.Draws*:LogSoftmaxGather.Equal*'
+  small+=':TopLogprobs.*:RmsNorm.May*:WriteLatents.*:Rope.*:GatherRows.*:SiluMul.Nans*'
+  for tool in memcheck racecheck initcheck synccheck; do
+    echo "== $tool"
+    timeout $((limit_s / 4)) "$sanitizer" --tool $tool --error-exitcode 9 "$tests" --gtest_filter="$small" --gtest_brief=1 || return 1
+  done
+}
+
+phase_micro() { device device_bench micro; }
+
+# A fathom that computes on the GPU.
+cuda_fathom() {
+  printf '#!/bin/sh\ncommand=$1\nshift\ncase $command in run|logprobs|generate) exec "%s" "$command" --device cuda "$@" ;; esac\nexec "%s" "$command" "$@"\n' \
+    "$1" "$1" > "$scratch/fathom-cuda"
+  chmod +x "$scratch/fathom-cuda"
+  # Exit code 5 is fathom's way to say that there is no device it can use.
+  echo '{"id": 0, "ids": [1]}' | "$scratch/fathom-cuda" logprobs --model "$models/nano" --input - --output - > /dev/null 2> "$scratch/why"
+  local status=$?
+  [ $status -eq 0 ] && return
+  cat "$scratch/why"
+  [ $status -eq 5 ] && { skip "no CUDA device"; return; }
+  return 1
+}
+
+phase_demo() {
+  local fathom
+  fathom=$(find_binary fathom) && [ -n "$fathom" ] || { echo "fathom is not there: build it, or say --bin" >&2; return 1; }
+  cuda_fathom "$fathom" || return
+  local tasks=(demo_choice demo_cloze demo_math demo_needle) which
+  for which in cpu cuda; do
+    local program=$fathom
+    [ $which = cuda ] && program=$scratch/fathom-cuda
+    "$program" run "${tasks[@]}" --model "$models/nano" --db "$scratch/$which.db" --name $which ${GPU_CHECK_LIMIT:+--limit "$GPU_CHECK_LIMIT"} || return 1
+    "$fathom" samples latest --db "$scratch/$which.db" | sort > "$scratch/$which.jsonl"
+  done
+  "$fathom" compare 1 1 --db "$scratch/cpu.db" --cand-db "$scratch/cuda.db" --flips all
+  command -v python3 > /dev/null || { skip "python3 is not there; answers were not counted"; return; }
+  python3 - "$scratch/cpu.jsonl" "$scratch/cuda.jsonl" << 'PYTHON'
+import json, sys
+def load(path):
+    return {(s["task"], s["doc_id"]): s for s in map(json.loads, open(path))}
+def margin(sample):
+    best = sorted((x for x in sample.get("choice_logprobs") or [] if x is not None), reverse=True)
+    return f"{best[0] - best[1]:.3g}" if len(best) > 1 else "not a choice"
+cpu, cuda = load(sys.argv[1]), load(sys.argv[2])
+assert cpu.keys() == cuda.keys(), "the two runs asked different questions"
+flips = [k for k in cpu if (cpu[k]["answers"], cpu[k]["text"]) != (cuda[k]["answers"], cuda[k]["text"])]
+for task, doc in flips:
+    print(f"flip {task} {doc}: {cpu[task, doc]['answers']} -> {cuda[task, doc]['answers']}, margin {margin(cpu[task, doc])}")
+equal = 1 - len(flips) / len(cpu)
+print(json.dumps({"phase": "demo", "samples": len(cpu), "flips": len(flips), "equal": round(equal, 5)}))
+sys.exit(0 if cpu and equal >= 0.99 else 1)
+PYTHON
+}
+
+phase_transformers() {
+  local fathom
+  fathom=$(find_binary fathom) && [ -n "$fathom" ] || { echo "fathom is not there: build it, or say --bin" >&2; return 1; }
+  cuda_fathom "$fathom" || return
+  python3 -c 'import numpy, torch, transformers' 2> /dev/null || { skip "python3 with numpy, torch and transformers is not there"; return; }
+  local preset
+  for preset in tiny lite4; do
+    python3 "$tools/make_checkpoint.py" $preset "$scratch/$preset" || return 1
+    python3 "$tools/compare_transformers.py" "$scratch/$preset" --fathom "$scratch/fathom-cuda" || return 1
+    rm -rf "${scratch:?}/$preset"
+  done
+}
+
+# JSON string of a line.
+quoted() { sed 's/\\/\\\\/g; s/"/\\"/g; s/\t/ /g; 1s/^/"/; 1s/$/"/' <<< "$1"; }
+
+failed=0
+rows=()
+for phase in "${phases[@]}"; do
+  echo "=== $phase"
+  start=$SECONDS
+  log=$out/$phase.log
+  export -f "phase_$phase" device find_binary skip cuda_fathom
+  export bin models tools scratch limit_s
+  timeout $limit_s bash -c "set -uo pipefail; phase_$phase" 2>&1 | tee "$log"
+  status=${PIPESTATUS[0]}
+  case $status in
+    0) result=passed detail= ;;
+    77) result=skipped detail=$(grep '^skipped: ' "$log" | tail -1) ;;
+    124) result=failed detail="longer than $limit_s s" ;;
+    *) result=failed detail="exit code $status: $(tail -1 "$log")" ;;
+  esac
+  [ $result = failed ] && failed=1
+  grep '^{"phase": ' "$log" >> "$jsonl"
+  echo "{\"phase\": \"$phase\", \"result\": \"$result\", \"seconds\": $((SECONDS - start)), \"detail\": $(quoted "${detail:0:300}")}" >> "$jsonl"
+  rows+=("| $phase | $result | $((SECONDS - start)) | ${detail//|/ } |")
+done
+
+{ echo "[" && sed '$!s/$/,/' "$jsonl" && echo "]"; } > "$out/gpu_check.json"
+{
+  echo "# GPU check, $(date -u +%Y-%m-%d)"
+  echo
+  echo "| phase | result | seconds | detail |"
+  echo "| --- | --- | --- | --- |"
+  printf '%s\n' "${rows[@]}"
+  if grep -q '^{"phase": "\(probe\|micro\|invariance\|demo\)", "\(device\|case\|samples\)"' "$jsonl"; then
+    printf '\nFigures:\n\n```\n'
+    grep -v '"result"' "$jsonl"
+    echo '```'
+  fi
+} > "$out/gpu_check.md"
+echo
+cat "$out/gpu_check.md"
+exit $failed

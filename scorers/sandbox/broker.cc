@@ -271,7 +271,7 @@ void Broker::cell_finished(Cell& cell, Finished finished, bool usable) {
   pending->attempts.push_back(std::move(attempt));
   const bool first = pending->attempts.size() == 1;
   const bool again = deserves_another_run(finished.evidence, decision, pending->limits, options_.timing) ||
-                     (!usable && decision.verdict == Verdict::kSandboxError);
+                     ((!usable || !finished.evidence.judge) && decision.verdict == Verdict::kSandboxError);
   if (first && again) {
     second_runs_.push_back(std::move(pending));
   } else {

@@ -197,7 +197,8 @@ void Cell::on_served() {
   bool gone = false;
   const auto received = receive_report(judge_.orders.get(), gone);
   if (gone) return loop_.forget(judge_.orders.get());  // the zygote will say how it ended
-  if (!received || state_ != State::kBusy) return;
+  if (!received || state_ != State::kBusy || judge_.killed)
+    return;  // a killed one is over when its zygote says so
   judge_.served = true;
   judge_.exit = received->report;
   finish_if_over();

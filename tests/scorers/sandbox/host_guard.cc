@@ -172,4 +172,11 @@ std::vector<pid_t> living_children(pid_t expected) {
   return alive;
 }
 
+std::vector<pid_t> children_of(pid_t pid) {
+  std::vector<pid_t> found;
+  std::ifstream file(fmt::format("/proc/{}/task/{}/children", pid, pid));
+  for (pid_t child; file >> child;) found.push_back(child);
+  return found;
+}
+
 }  // namespace fathom::sandbox

@@ -45,4 +45,7 @@ class HostGuard {
 /// up to a second for the ones that are dying: what bubblewrap started is killed by its death.
 std::vector<pid_t> living_children(pid_t expected);
 
+/// The children of any process, as numbers of this pid namespace.
+std::vector<pid_t> children_of(pid_t pid);
+
 }  // namespace fathom::sandbox

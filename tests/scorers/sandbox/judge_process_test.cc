@@ -1,5 +1,6 @@
 // Which samples share a judge's process and compiled tests, and what ends the sharing.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <map>
 #include <optional>
@@ -7,6 +8,7 @@
 #include "base/error.h"
 #include "scorers/sandbox/sandbox.h"
 #include "tests/scorers/sandbox/attack_run.h"
+#include "tests/scorers/sandbox/host_guard.h"
 
 namespace fathom::sandbox {
 namespace {
@@ -122,6 +124,26 @@ TEST(JudgeProcess, TestsThatPatchTheInterpreterAreAlone) {
       run_in_order({job_for(kHonest, uses), job_for(kHonest, patch), job_for(kHonest, uses)});
   ASSERT_EQ(attempts.size(), 3u);
   for (const Attempt& attempt : attempts) EXPECT_EQ(attempt.verdict, Verdict::kPass) << attempt.detail;
+}
+
+// As the kernel might when the machine runs out of memory. The sample that meets the dead process is judged
+// again.
+TEST(JudgeProcess, ThatIsKilledWhileItWaitsIsReplaced) {
+  if (const std::string why = refusal(Level::kAuto); !why.empty()) GTEST_SKIP() << why;
+  SandboxOptions options;
+  options.n_workers = 1;
+  const auto sandbox = Sandbox::start(options);
+  int n_killed = 0;
+  for (int i = 0; i < 20; ++i) {
+    sandbox->submit(job_for(kHonest));
+    const auto result = sandbox->next();
+    ASSERT_TRUE(result.has_value());
+    EXPECT_EQ(result->verdict, Verdict::kPass) << result->detail;
+    for (const pid_t zygote : children_of(sandbox->supervisor())) {
+      for (const pid_t judge : children_of(zygote)) n_killed += kill(judge, SIGKILL) == 0 ? 1 : 0;
+    }
+  }
+  EXPECT_GE(n_killed, 15);
 }
 
 }  // namespace

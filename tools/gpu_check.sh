@@ -29,10 +29,12 @@ pack() {
   for binary in fathom tests/kernels/kernels_cuda_test tests/engine/engine_cuda_test tests/kernels/device/device_bench; do
     [ -x "$build/$binary" ] || { echo "$build/$binary is missing: build with nvcc first" >&2; return 1; }
     cp "$build/$binary" "$folder/bin/" && strip "$folder/bin/$(basename "$binary")"
-    # All but glibc's own and the C++ runtime of the compiler, which must be those of the machine it runs on.
-    ldd "$build/$binary" | awk '$3 ~ /^\// {print $3}' | grep -v -E '/(libc|libm|libdl|libpthread|librt|ld-linux[^/]*)\.so' |
+    # All but glibc and the compiler's runtime, which are the machine's own. The binaries look in ../lib first.
+    ldd "$build/$binary" | awk '$3 ~ /^\// {print $3}' | grep -v -E '/(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s)\.so' |
       while read -r library; do cp -Ln "$library" "$folder/lib/"; done
   done
+  # Unpacked by the script: data tables of ICU alone are 30 MiB.
+  tar -C "$folder" -czf "$folder/lib.tar.gz" lib && rm -r "$folder/lib"
   cp "$here/gpu_check.sh" "$folder/"
   cp -r "$here/make_checkpoint.py" "$here/compare_transformers.py" "$here/reference" "$folder/tools/"
   cp -r "$here/../models/nano" "$folder/models/"
@@ -49,10 +51,13 @@ if [ "${1:-}" = --pack ]; then
   exit
 fi
 
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
 # Where things lie: beside this script in a packed folder, else in the build tree.
 if [ -d "$here/bin" ]; then
   bin=$here/bin models=$here/models tools=$here/tools
-  export LD_LIBRARY_PATH=$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  tar -C "$here" -xzf "$here/lib.tar.gz"
 else
   bin=$here/../build/release models=$here/../models tools=$here
 fi
@@ -70,8 +75,6 @@ done
 mkdir -p "$out" && out=$(cd "$out" && pwd)
 jsonl=$out/gpu_check.jsonl
 : > "$jsonl"
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
 
 # The path of a binary of the build tree or the packed folder.
 find_binary() {

@@ -264,12 +264,12 @@ TEST(Mla, LargeScoresDoNotOverflow) {
   });
 }
 
-// More distinct blocks than the expanded form keeps at a time.
+// More distinct blocks, and more runs, than the expanded form keeps at a time.
 TEST(Mla, ManySequencesAtOnceGiveWhatEachGivesAlone) {
-  Scene scene(7, kShapes[0], Dtype::kBF16, 60);
-  for (int32_t i = 0; i < 20; ++i) {
+  Scene scene(7, kShapes[0], Dtype::kBF16, 120);
+  for (int32_t i = 0; i < 40; ++i) {
     scene.sequences.push_back({150 + i, {3 * i, 3 * i + 1, 3 * i + 2}});
-    scene.add_run(i, 140, 10 + i);
+    scene.add_run(i, 140, 1 + i % 20);
   }
   scene.make_queries();
   const std::vector<double> expected = twin(scene);
@@ -284,6 +284,33 @@ TEST(Mla, ManySequencesAtOnceGiveWhatEachGivesAlone) {
       EXPECT_TRUE(
           same_bits(out, std::span(all).subspan(static_cast<size_t>(run.first_row) * width, out.size())));
     }
+  }
+}
+
+// Long enough for several of the pieces that a sequence may be cut into, beside so many rows that those
+// pieces may not all be in flight at once.
+TEST(Mla, ALongSequenceGivesTheSameBesideManyRows) {
+  const MlaShape shape{.num_heads = 1, .nope = 3, .rope = 2, .v = 2, .rank = 4};
+  Scene scene(9, shape, Dtype::kF32, 60);
+  std::vector<int32_t> long_blocks;
+  for (int32_t b = 0; b < 34; ++b) long_blocks.push_back((b * 7) % 34);
+  scene.sequences = {{2100, long_blocks}, {300, {40, 41, 42, 43, 44}}};
+  scene.add_run(0, 1022, 4);
+  scene.add_run(0, 2098, 2);
+  scene.make_queries();
+  const std::vector<double> expected = twin(scene);
+  for (Form form : {mla_expanded, mla_absorbed}) {
+    const std::vector<float> few = attend(scene, form);
+    EXPECT_EQ(differences(few, expected, {.absolute = 3e-6}), "");
+    Scene crowded(9, shape, Dtype::kF32, 60);
+    crowded.sequences = scene.sequences;
+    crowded.runs = scene.runs;
+    crowded.total_rows = scene.total_rows;
+    crowded.add_run(1, 0, 300);
+    crowded.make_queries();
+    std::copy(scene.q.values().begin(), scene.q.values().end(), crowded.q.floats());
+    const std::vector<float> many = attend(crowded, form);
+    EXPECT_TRUE(same_bits(few, std::span(many).first(few.size())));
   }
 }
 

@@ -119,7 +119,7 @@ phase_sanitizer() {
   small+=':TopLogprobs.*:RmsNorm.May*:WriteLatents.*:Rope.*:GatherRows.*:SiluMul.Nans*'
   for tool in memcheck racecheck initcheck synccheck; do
     echo "== $tool"
-    timeout $((limit_s / 4)) "$sanitizer" --tool $tool --error-exitcode 9 "$tests" --gtest_filter="$small" --gtest_brief=1 || return 1
+    timeout $((limit_s / 5)) "$sanitizer" --tool $tool --error-exitcode 9 "$tests" --gtest_filter="$small" --gtest_brief=1 || return 1
   done
 }
 

@@ -149,11 +149,8 @@ void Block::wait(int thread, const Meeting& meeting, uint64_t until) {
 
 void Block::barrier(int thread) {
   const uint64_t until = all_.n_done + 1;
-  if (arrive(all_)) {
-    ++all_.n_done;
-  } else {
-    wait(thread, all_, until);
-  }
+  if (arrive(all_)) ++all_.n_done;
+  wait(thread, all_, until);  // the last to come, too: its turn is the order's to choose
 }
 
 void Block::exchange(int thread, void* value, size_t bytes, const std::function<void(char*)>& join) {

@@ -38,7 +38,8 @@ void Forward::attention(int64_t i) {
                                    .eps = kLatentNormEps,
                                    .table = rope_table,
                                    .slots = batch_.slots(),
-                                   .cache = cache_.layer(i)});
+                                   .cache = cache_.layer(i),
+                                   .format = cache_.format()});
   attend(i, AttentionForm::kExpanded);
   attend(i, AttentionForm::kAbsorbed);
   linear(
@@ -59,6 +60,7 @@ void Forward::attend(int64_t i, AttentionForm form) {
       .scale = softmax_scale_,
       .out = work_.attended.view({n_rows(), shape_.num_heads, shape_.v}).rows(part.first_row, end),
       .scratch = work_.scratch.scratch(),
+      .format = cache_.format(),
   };
   if (form == AttentionForm::kExpanded) {
     kernels::mla_expanded(stream_, args);

@@ -42,7 +42,7 @@ EngineOptions resolved(EngineOptions options, const Checkpoint& checkpoint) {
   if (options.n_threads < 1)
     throw Error(ErrorKind::kUsage, fmt::format("{} threads; expected at least 1", options.n_threads));
   if (options.chunk_tokens < 1) throw Error(ErrorKind::kUsage, "chunk_tokens must be at least 1");
-  const int64_t block_bytes = kernels::kBlockTokens * LatentCache::token_bytes(config);
+  const int64_t block_bytes = kernels::kBlockTokens * LatentCache::token_bytes(config, options.kv);
   const int64_t wanted = options.max_tokens.value_or(config.max_position_embeddings);
   const int64_t wanted_bytes = blocks_for(wanted) * block_bytes;
   if (!options.kv_memory_bytes) {
@@ -64,7 +64,7 @@ EngineOptions resolved(EngineOptions options, const Checkpoint& checkpoint) {
 }
 
 int64_t cache_blocks(const EngineOptions& options, const ModelConfig& config) {
-  return *options.kv_memory_bytes / (kernels::kBlockTokens * LatentCache::token_bytes(config));
+  return *options.kv_memory_bytes / (kernels::kBlockTokens * LatentCache::token_bytes(config, options.kv));
 }
 
 WorkspaceLimits workspace_limits(const EngineOptions& options) {
@@ -105,7 +105,7 @@ struct EmbeddedEngine::Impl {
                     : RoundedWeights{}),
         uploaded(options.space == kernels::Space::kCpu ? DeviceWeights{}
                                                        : upload_weights(stream, host_weights())),
-        cache(stream.space, config, cache_blocks(options, config)),
+        cache(stream.space, config, cache_blocks(options, config), options.kv),
         forward(config, options.space == kernels::Space::kCpu ? host_weights() : uploaded.weights, cache,
                 stream, workspace_limits(options)),
         scheduler({.forward = &forward,
@@ -252,7 +252,7 @@ std::string EmbeddedEngine::numerics_json() const {
       {"compute", "fp32"},
       {"instruction_set", kernels::instruction_set(space)},
       {"kernel_set", kernels::kernel_set(space)},
-      {"kv", "fp32"},
+      {"kv", kernels::latent_format_name(impl_->options.kv)},
       // bf16 asked of a checkpoint that is bf16 changes nothing.
       {"weights", impl_->rounded.buffers.empty() ? "stored" : "bf16"},
   }

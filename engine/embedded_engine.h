@@ -35,6 +35,7 @@ struct EngineOptions {
   kernels::Space space = kernels::Space::kCpu;  ///< through the kernel set
   WeightDtype dtype = WeightDtype::kF32;
   AttentionRule attention = AttentionRule::kAuto;
+  kernels::LatentFormat kv = kernels::LatentFormat::kF32;
 
   // what they do not
   int n_threads = 0;                  ///< 0: every processor this process may use

@@ -11,20 +11,23 @@ namespace fathom::engine {
 
 using kernels::kBlockTokens;
 
-LatentCache::LatentCache(kernels::Space space, const ModelConfig& config, int64_t n_blocks)
+LatentCache::LatentCache(kernels::Space space, const ModelConfig& config, int64_t n_blocks,
+                         kernels::LatentFormat format)
     : n_blocks_(n_blocks),
-      latent_dim_(config.latent_dim()),
+      layout_(format, config.kv_lora_rank, config.qk_rope_head_dim),
       copied_rows_(space, static_cast<size_t>(kBlockTokens) * kernels::dtype_bytes(kernels::Dtype::kI32)),
       references_(static_cast<size_t>(n_blocks)),
       free_(static_cast<size_t>(n_blocks)) {
-  const size_t layer_bytes =
-      static_cast<size_t>(n_blocks * kBlockTokens * latent_dim_) * kernels::dtype_bytes(kernels::Dtype::kF32);
+  const auto layer_bytes = static_cast<size_t>(n_blocks * kBlockTokens * layout_.row_bytes);
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(space, layer_bytes);
   std::iota(free_.begin(), free_.end(), 0);  // ascending: already a min-heap
 }
 
 kernels::Tensor LatentCache::layer(int64_t i) const {
-  return layers_[static_cast<size_t>(i)].tensor(kernels::Dtype::kF32, {n_blocks_, kBlockTokens, latent_dim_});
+  const kernels::Buffer& buffer = layers_[static_cast<size_t>(i)];
+  if (format() == kernels::LatentFormat::kF32)
+    return buffer.tensor(kernels::Dtype::kF32, {n_blocks_, kBlockTokens, layout_.row_words()});
+  return buffer.tensor(kernels::Dtype::kU8, {n_blocks_, kBlockTokens, layout_.row_bytes});
 }
 
 int32_t LatentCache::take() {
@@ -59,15 +62,17 @@ void LatentCache::copy_positions(const kernels::Stream& stream, int32_t from, in
   const kernels::Tensor indices = copied_rows_.tensor(kernels::Dtype::kI32, {n});
   kernels::upload(stream, std::as_bytes(std::span(rows)), indices);
   for (const kernels::Buffer& layer : layers_) {
-    const kernels::Tensor all = layer.tensor(kernels::Dtype::kF32, {n_blocks_ * kBlockTokens, latent_dim_});
+    // Whatever the format: gather_rows moves F32 words as they are.
+    const kernels::Tensor all =
+        layer.tensor(kernels::Dtype::kF32, {n_blocks_ * kBlockTokens, layout_.row_words()});
     kernels::gather_rows(
         stream, {.table = all, .rows = indices, .out = all.rows(to * kBlockTokens, to * kBlockTokens + n)});
   }
 }
 
-int64_t LatentCache::token_bytes(const ModelConfig& config) {
-  return config.num_hidden_layers * config.latent_dim() *
-         static_cast<int64_t>(kernels::dtype_bytes(kernels::Dtype::kF32));
+int64_t LatentCache::token_bytes(const ModelConfig& config, kernels::LatentFormat format) {
+  return config.num_hidden_layers *
+         kernels::LatentLayout(format, config.kv_lora_rank, config.qk_rope_head_dim).row_bytes;
 }
 
 void CachedSequence::share(std::span<const int32_t> blocks) {

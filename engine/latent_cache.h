@@ -1,9 +1,10 @@
 // LatentCache: the paged store of what attention needs of past tokens.
 //
 // Per layer a pool of blocks of 64 tokens, each token one row of kv_lora_rank normed latents and
-// qk_rope_head_dim rotated key elements. A block id names the same block in every layer; block b of a
-// sequence holds its positions [64 b, 64 b + 64). Blocks are counted references: sequences with a common
-// beginning have its full blocks in common. Not thread-safe; one owner (the engine) hands out blocks.
+// qk_rope_head_dim rotated key elements, in one of the formats of kernels/latent_format.h. A block id names
+// the same block in every layer; block b of a sequence holds its positions [64 b, 64 b + 64). Blocks are
+// counted references: sequences with a common beginning have its full blocks in common. Not thread-safe; one
+// owner (the engine) hands out blocks.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +20,11 @@ namespace fathom::engine {
 class LatentCache {
  public:
   /// Room for `n_blocks` blocks in each layer. CPU memory is committed only where it is written.
-  LatentCache(kernels::Space space, const ModelConfig& config, int64_t n_blocks);
+  LatentCache(kernels::Space space, const ModelConfig& config, int64_t n_blocks,
+              kernels::LatentFormat format = kernels::LatentFormat::kF32);
 
-  /// [n_blocks, 64, kv_lora_rank + qk_rope_head_dim] F32
+  kernels::LatentFormat format() const { return layout_.format; }
+  /// [n_blocks, 64, kv_lora_rank + qk_rope_head_dim] F32; other formats: [n_blocks, 64, bytes of a row] U8
   kernels::Tensor layer(int64_t i) const;
 
   int64_t n_blocks() const { return n_blocks_; }
@@ -38,11 +41,11 @@ class LatentCache {
   void copy_positions(const kernels::Stream& stream, int32_t from, int32_t to, int64_t n);
 
   /// Bytes of one token over all layers.
-  static int64_t token_bytes(const ModelConfig& config);
+  static int64_t token_bytes(const ModelConfig& config, kernels::LatentFormat format);
 
  private:
   int64_t n_blocks_;
-  int64_t latent_dim_;
+  kernels::LatentLayout layout_;
   std::vector<kernels::Buffer> layers_;
   kernels::Buffer copied_rows_;  // [64] I32: what copy_positions reads
   std::vector<int32_t> references_;

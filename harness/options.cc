@@ -65,6 +65,11 @@ void add_engine_options(CLI::App& command, EngineChoice& choice) {
               {"expanded", engine::AttentionRule::kExpanded},
               {"absorbed", engine::AttentionRule::kAbsorbed}},
              "form of attention; auto: expanded for prompts and scores, absorbed for generated tokens");
+  std::map<std::string, kernels::LatentFormat> formats;
+  for (const kernels::LatentFormat format : kernels::kLatentFormats)
+    formats.emplace(kernels::latent_format_name(format), format);
+  add_choice(command, "--kv", choice.options.kv, formats,
+             "format of the latent cache; the narrow ones round what attention reads (docs/numerics.md)");
   add_choice(
       command, "--schedule", choice.options.schedule,
       {{"shared", engine::Schedule::kShared}, {"alone", engine::Schedule::kAlone}},

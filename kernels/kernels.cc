@@ -23,9 +23,13 @@ void require(const Tensor& tensor, Dtype dtype, std::initializer_list<int64_t> s
   FATHOM_CHECK(tensor.dtype == dtype && tensor.has_shape(shape), "{} is {}", what, tensor.describe());
 }
 
+bool is_plain(Dtype dtype) {
+  return dtype == Dtype::kF32 || dtype == Dtype::kBF16 || dtype == Dtype::kF16;
+}
+
 /// F32, BF16 or F16.
 void require_plain(const Tensor& tensor, std::initializer_list<int64_t> shape, const char* what) {
-  FATHOM_CHECK(tensor.dtype != Dtype::kI32 && !is_quantised(tensor.dtype) && tensor.has_shape(shape),
+  FATHOM_CHECK(is_plain(tensor.dtype) && tensor.has_shape(shape),
                "{} is {}", what, tensor.describe());
 }
 
@@ -48,11 +52,19 @@ void require_scratch(const Scratch& scratch, size_t bytes, const char* what) {
   FATHOM_CHECK(scratch.bytes >= bytes, "{}: {} bytes of scratch, {} needed", what, scratch.bytes, bytes);
 }
 
+/// [n_blocks, 64, numbers of a row] F32, or [n_blocks, 64, bytes of a row] U8.
+void require_latents(const Tensor& cache, LatentFormat format, int64_t rank, int64_t rope, const char* what) {
+  const bool plain = format == LatentFormat::kF32;
+  require(cache, plain ? Dtype::kF32 : Dtype::kU8,
+          {cache.shape[0], kBlockTokens, plain ? rank + rope : LatentLayout(format, rank, rope).row_bytes},
+          what);
+}
+
 void check_mla(const Mla& args) {
   const MlaShape& s = args.shape;
   const int64_t n_rows = args.q.shape[0];
   require(args.q, Dtype::kF32, {n_rows, s.num_heads, s.qk()}, "mla q");
-  require(args.cache, Dtype::kF32, {args.cache.shape[0], kBlockTokens, s.latent()}, "mla cache");
+  require_latents(args.cache, args.format, s.rank, s.rope, "mla cache");
   require(args.block_table, Dtype::kI32, {args.block_table.shape[0], args.block_table.shape[1]},
           "mla block_table");
   require(args.runs, Dtype::kI32, {args.runs.shape[0], 4}, "mla runs");
@@ -96,7 +108,7 @@ void gather_rows(const Stream& stream, const GatherRows& args) {
 
 void convert(const Stream& stream, const Convert& args) {
   check_space(stream);
-  FATHOM_CHECK(args.from.dtype != Dtype::kI32 && !is_quantised(args.from.dtype) &&
+  FATHOM_CHECK(is_plain(args.from.dtype) &&
                    (args.to.dtype == Dtype::kF32 || args.to.dtype == Dtype::kBF16) &&
                    args.from.elements() == args.to.elements(),
                "convert {} to {}", args.from.describe(), args.to.describe());
@@ -191,7 +203,7 @@ void write_latents(const Stream& stream, const WriteLatents& args) {
   require_plain(args.weight, {rank}, "write_latents weight");
   require(args.table, Dtype::kF32, {t, dr}, "write_latents table");
   require(args.slots, Dtype::kI32, {t}, "write_latents slots");
-  require(args.cache, Dtype::kF32, {args.cache.shape[0], kBlockTokens, rank + dr}, "write_latents cache");
+  require_latents(args.cache, args.format, rank, dr, "write_latents cache");
   if (on_device(stream)) return cuda::write_latents(stream, args);
   cpu::write_latents(stream, args);
 }

@@ -27,6 +27,7 @@
 #include <span>
 #include <string>
 
+#include "kernels/latent_format.h"
 #include "kernels/tensor.h"
 
 namespace fathom {
@@ -155,14 +156,16 @@ struct Rope {
 };
 void rope(const Stream& stream, const Rope& args);
 
-/// Writes one cache row a token: RMSNorm(kv[:rk]) and the rotated kv[rk:].
+/// Writes one cache row a token: RMSNorm(kv[:rk]) and the rotated kv[rk:] (both may also replace kv), rounded to
+/// the cache's format.
 struct WriteLatents {
-  Tensor kv;      // [T, rk + dr] F32, the output of kv_a_proj_with_mqa
+  Tensor kv;      // [T, rk + dr] F32, the output of kv_a_proj_with_mqa; may be overwritten
   Tensor weight;  // [rk], kv_a_layernorm
   float eps = 0;
   Tensor table;  // [T, dr] F32 of rope_table
   Tensor slots;  // [T] I32: block * 64 + place in the block, each at most once
-  Tensor cache;  // [n_blocks, 64, rk + dr] F32
+  Tensor cache;  // [n_blocks, 64, rk + dr] F32; other formats: [n_blocks, 64, bytes of a row] U8
+  LatentFormat format = LatentFormat::kF32;
 };
 void write_latents(const Stream& stream, const WriteLatents& args);
 
@@ -192,17 +195,20 @@ struct MlaShape {
 /// Multi-head latent attention: per head a, score_j = scale * (q_nope . W_UK[a] c_j + q_rope . k_rope_j) over
 /// the cached positions j, out = sum_j softmax(score)_j W_UV[a] c_j, where (c_j, k_rope_j) is cache row j.
 /// The cache is walked block by block from position 0 with a running maximum; a row takes exactly its own
-/// positions, so neither chunk limits nor neighbours nor what lies behind it in a block can matter.
+/// positions, so neither chunk limits nor neighbours nor what lies behind it in a block can matter. Rows are
+/// read back as they are stored, those of the same batch too: the numbers of the cache's format are the
+/// operands.
 struct Mla {
   MlaShape shape;
   Tensor q;            // [T, H, dn + dr] F32, rotated
-  Tensor cache;        // [n_blocks, 64, rk + dr] F32, the rows' own positions already written
+  Tensor cache;        // as in WriteLatents, the rows' own positions already written
   Tensor block_table;  // [S, B] I32: block ids of each sequence from position 0
   Tensor runs;         // [n, 4] I32: AttentionRun; they cover the rows 0 .. T-1 in ascending order
   Tensor kv_b;         // [H (dn + dv), rk]: per head dn rows W_UK, then dv rows W_UV
   float scale = 0;
   Tensor out;  // [T, H, dv] F32
   Scratch scratch;
+  LatentFormat format = LatentFormat::kF32;
 };
 
 /// The form for prompts and scored tokens: keys and values of every head are expanded from the latents, block

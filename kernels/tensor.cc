@@ -25,6 +25,7 @@ int64_t dtype_bits(Dtype dtype) {
     case Dtype::kBF16:
     case Dtype::kF16:
       return 16;
+    case Dtype::kU8:
     case Dtype::kF8E4M3:
     case Dtype::kI8:
       return 8;
@@ -49,6 +50,8 @@ std::string_view dtype_name(Dtype dtype) {
       return "F16";
     case Dtype::kI32:
       return "I32";
+    case Dtype::kU8:
+      return "U8";
     case Dtype::kF8E4M3:
       return "F8_E4M3";
     case Dtype::kI8:

@@ -13,14 +13,15 @@
 
 namespace fathom::kernels {
 
-/// kF8E4M3, kI8 and kI4 are formats of quantised matrices: they need the Scales of their Tensor. kI4 packs
-/// two numbers q of -8..7 into a byte as q + 8, the one of even column in the low half.
-enum class Dtype : uint8_t { kF32, kBF16, kF16, kI32, kF8E4M3, kI8, kI4 };
+/// kU8: bytes whose meaning the operation knows. kF8E4M3, kI8 and kI4 are formats of quantised matrices: they
+/// need the Scales of their Tensor. kI4 packs two numbers q of -8..7 into a byte as q + 8, the one of even
+/// column in the low half.
+enum class Dtype : uint8_t { kF32, kBF16, kF16, kI32, kU8, kF8E4M3, kI8, kI4 };
 
 int64_t dtype_bits(Dtype dtype);
 /// Not for kI4, of which a number has no address.
 size_t dtype_bytes(Dtype dtype);
-/// "F32", "BF16", "F16", "I32", "F8_E4M3", "I8": the names safetensors uses; "I4", which it has not.
+/// "F32", "BF16", "F16", "I32", "U8", "F8_E4M3", "I8": the names safetensors uses; "I4", which it has not.
 std::string_view dtype_name(Dtype dtype);
 inline bool is_quantised(Dtype dtype) {
   return dtype == Dtype::kF8E4M3 || dtype == Dtype::kI8 || dtype == Dtype::kI4;

@@ -17,8 +17,11 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernels/cpu/latent_rows-inl.h"
+#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/row_state.h"
 #include "kernels/cpu/simd-inl.h"
+#include "kernels/cpu/wave_plan.h"
 #include "kernels/kernels.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -92,6 +95,23 @@ HWY_INLINE void add_values(const ValueRows<R>& rows, const float* values, int64_
   for (; column + kLanes <= width; column += kLanes)
     add_value_strip<R, 1>(rows, values, stride, column, kLanes);
   if (column < width) add_value_strip<R, 1>(rows, values, stride, column, width - column);
+}
+
+/// Rows of a packed cache that a task unpacks.
+constexpr int64_t kUnpackedRows = 16;
+
+/// Unpacks the wave's rows where they are not read as they are stored.
+inline void unpack_wave(const Stream& stream, const WavePlan& plan) {
+  if (!plan.is_packed()) return;
+  constexpr int64_t kPieces = kBlockTokens / kUnpackedRows;
+  const int64_t width = plan.layout().rank + plan.layout().rope;
+  stream.pool->parallel_for(plan.n_wave * kPieces, [&](int64_t i) {
+    const int64_t slot = i / kPieces;
+    const WaveBlock& block = plan.wave[slot];
+    const int64_t begin = i % kPieces * kUnpackedRows;
+    for (int64_t j = begin; j < std::min<int64_t>(begin + kUnpackedRows, block.n_tokens); ++j)
+      decode_latent_row(plan.layout(), plan.stored_row(block, j), plan.unpacked(slot) + j * width);
+  });
 }
 
 /// o <- o / l, when the row has seen all its blocks.

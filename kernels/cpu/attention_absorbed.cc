@@ -13,6 +13,7 @@
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/tiling.h"
+#include "kernels/cpu/wave_plan.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fathom::kernels::cpu::HWY_NAMESPACE {
@@ -20,15 +21,20 @@ namespace fathom::kernels::cpu::HWY_NAMESPACE {
 /// Heads that share one pass over the cache blocks.
 constexpr int64_t kHeadTile = 4;
 
+/// Positions whose scores are computed side by side with those of the heads.
+constexpr int kScoreTile = kLanes >= 16 ? 4 : 3;
+/// Waves are longer than the expanded form's: nothing is made of a block that is not packed. Generated tokens
+/// are one row each; rows that share a block meet it one after the other, while it is in cache.
+constexpr WaveLimits kLimits = {.n_blocks = 16, .tile_rows = 16};
+
 struct AbsorbedScratch {
-  float* queries;   // [T, H, rk + dr]: (W_UK^T q_nope, q_rope)
-  float* latents;   // [T, H, rk]: the weighted latents z
-  int32_t* run_of;  // [T]: the run of each row
+  float* queries;  // [T, H, rk + dr]: (W_UK^T q_nope, q_rope)
+  float* latents;  // [T, H, rk]: the weighted latents z
 };
 
 AbsorbedScratch carve_absorbed(ScratchCursor& cursor, const MlaShape& s, int64_t max_rows) {
   return {cursor.take<float>(max_rows * s.num_heads * s.latent()),
-          cursor.take<float>(max_rows * s.num_heads * s.rank), cursor.take<int32_t>(max_rows)};
+          cursor.take<float>(max_rows * s.num_heads * s.rank)};
 }
 
 /// out[0 .. rank) = sum_n q[n] w[n], rows of w in ascending order, four at a time so that `out` passes
@@ -54,43 +60,77 @@ void absorb_query(const float* q, const W* w, float* out, int64_t nope, int64_t 
   }
 }
 
-/// Takes R heads of one row through the row's whole sequence.
+/// Takes R heads of one row, at `position`, through one block of the wave.
 template <int R>
-void attend_heads(const Mla& args, const AbsorbedScratch& scratch, int64_t row, int64_t head) {
+void attend_heads(const Mla& args, const WavePlan& plan, const AbsorbedScratch& scratch, int64_t slot,
+                  int64_t row, int64_t position, int64_t head) {
   const MlaShape& s = args.shape;
-  const AttentionRun& run = static_cast<const AttentionRun*>(args.runs.data)[scratch.run_of[row]];
-  const int64_t position = run.first_position + row - run.first_row;
-  const auto* table =
-      static_cast<const int32_t*>(args.block_table.data) + run.sequence * args.block_table.shape[1];
+  const int64_t start = plan.wave[slot].start();
+  const int64_t n_valid = std::min(kBlockTokens, position + 1 - start);
+  const float* block = plan.numbers(slot);
+  const int64_t first = row * s.num_heads + head;
   alignas(64) float scores[R * kBlockTokens];
-  RowState states[R];
   ValueRows<R> rows;
   const float* q[R];
+  for (int r = 0; r < R; ++r) q[r] = scratch.queries + (first + r) * s.latent();
+  dot_strip<R, kScoreTile>(q, PlainRows<float>{block, s.latent(), s.latent()}, 0, n_valid, s.latent(),
+                           [&](int64_t r, int64_t j, float v)
+                               HWY_ATTR { scores[r * kBlockTokens + j] = v * args.scale; });
   for (int r = 0; r < R; ++r) {
-    q[r] = scratch.queries + (row * s.num_heads + head + r) * s.latent();
-    rows.out[r] = scratch.latents + (row * s.num_heads + head + r) * s.rank;
+    rows.out[r] = scratch.latents + (first + r) * s.rank;
     rows.weights[r] = scores + r * kBlockTokens;
-    std::fill(rows.out[r], rows.out[r] + s.rank, 0.0f);
+    rows.n_valid[r] = n_valid;
+    rows.factor[r] = softmax_block(scores + r * kBlockTokens, n_valid, plan.states[first + r]);
   }
-  for (int64_t place = 0; place * kBlockTokens <= position; ++place) {
-    const int64_t n_valid = std::min(kBlockTokens, position + 1 - place * kBlockTokens);
-    const auto* block = static_cast<const float*>(args.cache.data) + table[place] * kBlockTokens * s.latent();
-    dot_strip<R, 3>(q, PlainRows<float>{block, s.latent(), s.latent()}, 0, n_valid, s.latent(),
-                    [&](int64_t r, int64_t j, float v)
-                        HWY_ATTR { scores[r * kBlockTokens + j] = v * args.scale; });
-    for (int r = 0; r < R; ++r) {
-      rows.n_valid[r] = n_valid;
-      rows.factor[r] = softmax_block(scores + r * kBlockTokens, n_valid, states[r]);
-    }
-    add_values<R>(rows, block, s.latent(), s.rank);
-  }
-  for (int r = 0; r < R; ++r) finish_row(states[r], rows.out[r], s.rank);
+  add_values<R>(rows, block, s.latent(), s.rank);
+  if (position >= start + kBlockTokens) return;
+  for (int r = 0; r < R; ++r) finish_row(plan.states[first + r], rows.out[r], s.rank);
 }
 
-void attend_head_tile(const Mla& args, const AbsorbedScratch& scratch, int64_t row, int64_t head) {
-  const int64_t end = std::min(args.shape.num_heads, head + kHeadTile);
-  if (end - head == kHeadTile) return attend_heads<kHeadTile>(args, scratch, row, head);
-  for (; head < end; ++head) attend_heads<1>(args, scratch, row, head);
+/// Takes the rows of some tiles, kHeadTile heads of them, through the wave, a block at a time.
+void attend_tiles(const Mla& args, const WavePlan& plan, const AbsorbedScratch& scratch, int64_t begin,
+                  int64_t end, int64_t head) {
+  const int64_t head_end = std::min(args.shape.num_heads, head + kHeadTile);
+  for (int64_t slot = 0; slot < plan.n_wave; ++slot) {
+    for (int64_t t = begin; t < end; ++t) {
+      const RowTile& tile = plan.tiles[t];
+      if (!plan.belongs(tile, plan.wave[slot])) continue;
+      // Rows before the block's first position are done; they have no part in it.
+      for (int64_t i = std::max<int64_t>(0, plan.wave[slot].start() - tile.position); i < tile.n_rows; ++i) {
+        const int64_t row = tile.row + i, position = tile.position + i;
+        if (head_end - head == kHeadTile) {
+          attend_heads<kHeadTile>(args, plan, scratch, slot, row, position, head);
+          continue;
+        }
+        for (int64_t h = head; h < head_end; ++h)
+          attend_heads<1>(args, plan, scratch, slot, row, position, h);
+      }
+    }
+  }
+}
+
+/// Tasks of a head tile: enough to go round, few so that rows meet a block together.
+int64_t tile_groups(const Stream& stream, int64_t n_tiles, int64_t head_tiles) {
+  return std::clamp<int64_t>(div_up(4 * stream.pool->n_threads(), head_tiles), 1,
+                             std::max<int64_t>(n_tiles, 1));
+}
+
+/// Scores and weighted latents of all rows.
+void attend_all(const Stream& stream, const Mla& args, WavePlan& plan, const AbsorbedScratch& scratch) {
+  const MlaShape& s = args.shape;
+  const int64_t n_states = args.q.shape[0] * s.num_heads;
+  std::fill_n(plan.states, n_states, RowState());
+  std::fill_n(scratch.latents, n_states * s.rank, 0.0f);
+  const int64_t head_tiles = div_up(s.num_heads, kHeadTile);
+  const int64_t n_groups = tile_groups(stream, plan.n_tiles, head_tiles);
+  while (plan.next_wave()) {
+    unpack_wave(stream, plan);
+    stream.pool->parallel_for(n_groups * head_tiles, [&](int64_t i) {
+      const int64_t group = i / head_tiles;
+      attend_tiles(args, plan, scratch, group * plan.n_tiles / n_groups,
+                   (group + 1) * plan.n_tiles / n_groups, i % head_tiles * kHeadTile);
+    });
+  }
 }
 
 /// Values of one head for a block of rows: out = W_UV z.
@@ -106,28 +146,14 @@ void unabsorb(const Mla& args, const AbsorbedScratch& scratch, const W* w_uv, in
   });
 }
 
-/// The run of each row. FATHOM_CHECKs the runs.
-void assign_runs(const Mla& args, int32_t* run_of) {
-  const auto* runs = static_cast<const AttentionRun*>(args.runs.data);
-  int64_t next_row = 0;
-  for (int64_t i = 0; i < args.runs.shape[0]; ++i) {
-    FATHOM_CHECK(runs[i].first_row == next_row && runs[i].n_rows >= 0 && runs[i].first_position >= 0 &&
-                     runs[i].sequence >= 0 && runs[i].sequence < args.block_table.shape[0] &&
-                     runs[i].first_position + runs[i].n_rows <= args.block_table.shape[1] * kBlockTokens,
-                 "run {}", i);
-    for (int32_t r = 0; r < runs[i].n_rows; ++r) run_of[next_row++] = static_cast<int32_t>(i);
-  }
-  FATHOM_CHECK(next_row == args.q.shape[0], "runs cover {} of {} rows", next_row, args.q.shape[0]);
-}
-
 template <typename W>
 void absorbed(const Stream& stream, const Mla& args, const W* kv_b) {
   const MlaShape& s = args.shape;
   const int64_t n_rows = args.q.shape[0];
   const auto* q = static_cast<const float*>(args.q.data);
   ScratchCursor cursor(args.scratch);
+  WavePlan plan(args, kLimits, cursor);
   const AbsorbedScratch scratch = carve_absorbed(cursor, s, n_rows);
-  assign_runs(args, scratch.run_of);
   // Heads vary slowest: consecutive tasks share a head's weights.
   stream.pool->parallel_for(s.num_heads * n_rows, [&](int64_t i) {
     const int64_t head = i / n_rows;
@@ -137,10 +163,7 @@ void absorbed(const Stream& stream, const Mla& args, const W* kv_b) {
     absorb_query(q + at * s.qk(), w_uk, query, s.nope, s.rank);
     std::copy(q + at * s.qk() + s.nope, q + (at + 1) * s.qk(), query + s.rank);
   });
-  const int64_t head_tiles = div_up(s.num_heads, kHeadTile);
-  stream.pool->parallel_for(n_rows * head_tiles, [&](int64_t i) {
-    attend_head_tile(args, scratch, i / head_tiles, i % head_tiles * kHeadTile);
-  });
+  attend_all(stream, args, plan, scratch);
   const int64_t row_blocks = div_up(n_rows, kMaxRowBlock);
   stream.pool->parallel_for(s.num_heads * row_blocks, [&](int64_t i) {
     const int64_t head = i / row_blocks;
@@ -156,6 +179,7 @@ void MlaAbsorbedTwin(const Stream& stream, const Mla& args) {
 
 size_t MlaAbsorbedScratch(const MlaShape& shape, int64_t max_rows) {
   ScratchCursor cursor;
+  WavePlan::count(cursor, shape, kLimits, max_rows, max_rows);
   carve_absorbed(cursor, shape, max_rows);
   return cursor.used();
 }

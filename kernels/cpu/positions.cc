@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/latent_encoding.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/rms-inl.h"
 
@@ -63,19 +64,20 @@ void RopeTwin(const Stream& stream, const Rope& args) {
 void WriteLatentsTwin(const Stream& stream, const WriteLatents& args) {
   const int64_t rank = args.weight.shape[0];
   const int64_t dr = args.table.shape[1];
-  const auto* kv = static_cast<const float*>(args.kv.data);
+  auto* kv = static_cast<float*>(args.kv.data);
   const auto* table = static_cast<const float*>(args.table.data);
   const auto* slots = static_cast<const int32_t*>(args.slots.data);
   const int64_t n_slots = args.cache.shape[0] * kBlockTokens;
-  auto* cache = static_cast<float*>(args.cache.data);
+  const LatentLayout layout(args.format, rank, dr);
+  auto* cache = static_cast<std::byte*>(args.cache.data);
   with_weight_type(args.weight, [&](const auto* weight) {
     for_ranges(stream, args.kv.shape[0], row_grain(rank + dr), [&](int64_t begin, int64_t end) {
       for (int64_t t = begin; t < end; ++t) {
         FATHOM_CHECK(slots[t] >= 0 && slots[t] < n_slots, "slot {} of {}", slots[t], n_slots);
-        const float* from = kv + t * (rank + dr);
-        float* row = cache + slots[t] * (rank + dr);
-        rms_norm_row(from, weight, args.eps, row, rank);
-        rotate(from + rank, table + t * dr, row + rank, dr);
+        float* row = kv + t * (rank + dr);
+        rms_norm_row(row, weight, args.eps, row, rank);
+        rotate(row + rank, table + t * dr, row + rank, dr);
+        encode_latent_row(layout, row, cache + slots[t] * layout.row_bytes);
       }
     });
   });

@@ -6,11 +6,10 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include <cmath>
-
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/rms-inl.h"
+#include "kernels/cpu/rounding.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fathom::kernels::cpu::HWY_NAMESPACE {
@@ -33,14 +32,6 @@ void GatherRowsTwin(const Stream& stream, const GatherRows& args) {
       }
     });
   });
-}
-
-/// Round to nearest even; a NaN stays a NaN.
-uint16_t to_bf16(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  if (std::isnan(x)) return static_cast<uint16_t>((bits >> 16) | 0x40);
-  return static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
 }
 
 void ConvertTwin(const Stream& stream, const Convert& args) {

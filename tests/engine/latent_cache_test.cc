@@ -21,7 +21,7 @@ TEST(LatentCache, HasOnePoolALayer) {
   const LatentCache cache(kernels::Space::kCpu, config(), 5);
   EXPECT_TRUE(cache.layer(2).has_shape({5, kernels::kBlockTokens, 40}));
   EXPECT_NE(cache.layer(0).data, cache.layer(1).data);
-  EXPECT_EQ(LatentCache::token_bytes(config()), 3 * 40 * 4);
+  EXPECT_EQ(LatentCache::token_bytes(config(), kernels::LatentFormat::kF32), 3 * 40 * 4);
 }
 
 TEST(LatentCache, SequencesTakeTheLowestFreeBlocksAndGiveThemBack) {

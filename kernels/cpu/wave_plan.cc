@@ -1,4 +1,4 @@
-#include "kernels/cpu/expanded_plan.h"
+#include "kernels/cpu/wave_plan.h"
 
 #include <algorithm>
 
@@ -7,30 +7,29 @@
 
 namespace fathom::kernels::cpu {
 
-size_t ExpandedPlan::scratch_bytes(const MlaShape& shape, int64_t max_rows, int64_t max_runs) {
-  ScratchCursor cursor;
-  ExpandedPlan().carve(cursor, shape, max_rows, max_runs);
-  return cursor.used();
+void WavePlan::count(ScratchCursor& cursor, const MlaShape& shape, const WaveLimits& limits, int64_t max_rows,
+                     int64_t max_runs) {
+  // A format other than fp32: the rows are unpacked.
+  WavePlan(shape, limits, LatentFormat::kBF16).carve(cursor, max_rows, max_runs);
 }
 
-void ExpandedPlan::carve(ScratchCursor& cursor, const MlaShape& shape, int64_t max_rows, int64_t max_runs) {
-  shape_ = shape;
-  states = cursor.take<RowState>(max_rows * shape.num_heads);
-  tiles = cursor.take<RowTile>(div_up(max_rows, kTileRows) + max_runs);
-  wave = cursor.take<WaveBlock>(kWaveBlocks);
+void WavePlan::carve(ScratchCursor& cursor, int64_t max_rows, int64_t max_runs) {
+  packed_ = layout_.format != LatentFormat::kF32;
+  states = cursor.take<RowState>(max_rows * shape_.num_heads);
+  tiles = cursor.take<RowTile>(div_up(max_rows, limits_.tile_rows) + max_runs);
+  wave = cursor.take<WaveBlock>(limits_.n_blocks);
   at_place_ = cursor.take<WaveBlock>(max_runs);
-  rope_keys_ = cursor.take<float>(kWaveBlocks * shape.rope * kBlockTokens);
-  keys_ = cursor.take<float>(kWaveBlocks * shape.num_heads * shape.nope * kBlockTokens);
-  values_ = cursor.take<float>(kWaveBlocks * shape.num_heads * shape.v * kBlockTokens);
+  if (packed_) unpacked_ = cursor.take<float>(limits_.n_blocks * kBlockTokens * shape_.latent());
 }
 
-ExpandedPlan::ExpandedPlan(const Mla& args)
-    : block_table_(static_cast<const int32_t*>(args.block_table.data)),
-      table_width_(args.block_table.shape[1]),
-      runs_(static_cast<const AttentionRun*>(args.runs.data)),
-      n_runs_(args.runs.shape[0]) {
-  ScratchCursor cursor(args.scratch);
-  carve(cursor, args.shape, args.q.shape[0], n_runs_);
+WavePlan::WavePlan(const Mla& args, const WaveLimits& limits, ScratchCursor& cursor)
+    : WavePlan(args.shape, limits, args.format) {
+  cache_ = static_cast<const std::byte*>(args.cache.data);
+  block_table_ = static_cast<const int32_t*>(args.block_table.data);
+  table_width_ = args.block_table.shape[1];
+  runs_ = static_cast<const AttentionRun*>(args.runs.data);
+  n_runs_ = args.runs.shape[0];
+  carve(cursor, args.q.shape[0], n_runs_);
   int64_t next_row = 0;
   for (int64_t i = 0; i < n_runs_; ++i) {
     const AttentionRun& run = runs_[i];
@@ -40,15 +39,15 @@ ExpandedPlan::ExpandedPlan(const Mla& args)
                  "run {}: row {}, {} rows from position {}, sequence {}", i, run.first_row, run.n_rows,
                  run.first_position, run.sequence);
     next_row += run.n_rows;
-    for (int64_t done = 0; done < run.n_rows; done += kTileRows) {
-      tiles[n_tiles++] = {run.first_row + done, std::min<int64_t>(kTileRows, run.n_rows - done),
+    for (int64_t done = 0; done < run.n_rows; done += limits_.tile_rows) {
+      tiles[n_tiles++] = {run.first_row + done, std::min(limits_.tile_rows, run.n_rows - done),
                           run.first_position + done, run.sequence};
     }
   }
   FATHOM_CHECK(next_row == args.q.shape[0], "runs cover {} of {} rows", next_row, args.q.shape[0]);
 }
 
-void ExpandedPlan::collect_place() {
+void WavePlan::collect_place() {
   n_at_place_ = 0;
   next_at_place_ = 0;
   for (int64_t i = 0; i < n_runs_; ++i) {
@@ -66,9 +65,9 @@ void ExpandedPlan::collect_place() {
                 at_place_;
 }
 
-bool ExpandedPlan::next_wave() {
+bool WavePlan::next_wave() {
   n_wave = 0;
-  while (n_wave < kWaveBlocks) {
+  while (n_wave < limits_.n_blocks) {
     if (next_at_place_ == n_at_place_) {
       ++place_;
       collect_place();

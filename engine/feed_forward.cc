@@ -32,7 +32,7 @@ void Forward::moe(int64_t i, const MoeWeights& w) {
   const Tensor experts = work_.routes[static_cast<size_t>(i)].rows(n);  // [T, k]
   const Tensor weights = work_.expert_weights.rows(n);                  // [T, k]
 
-  kernels::linear(stream_, {.x = normed, .weight = w.gate, .out = router_logits});
+  linear({.x = normed, .weight = w.gate, .out = router_logits});
   kernels::route(stream_, {.logits = router_logits,
                            .n_group = grouped ? config_.n_group : 1,
                            .topk_group = grouped ? config_.topk_group : 1,

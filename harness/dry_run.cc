@@ -13,6 +13,7 @@
 #include "engine/model_geometry.h"
 #include "harness/open_tasks.h"
 #include "harness/run.h"
+#include "kernels/buffer.h"
 #include "kernels/kernels.h"
 
 namespace fathom::harness {
@@ -81,11 +82,12 @@ double measured_flops(int64_t hidden_size, int threads) {
   const kernels::Tensor xs(x.data(), kernels::Dtype::kF32, {kRows, n});
   const kernels::Tensor ws(w.data(), kernels::Dtype::kBF16, {n, n});
   const kernels::Tensor ys(y.data(), kernels::Dtype::kF32, {kRows, n});
+  const kernels::Buffer scratch(kernels::Space::kCpu, kernels::linear_scratch_bytes(stream, n));
   const auto start = std::chrono::steady_clock::now();
   double elapsed = 0;
   int64_t products = 0;
   do {
-    kernels::linear(stream, {.x = xs, .weight = ws, .out = ys});
+    kernels::linear(stream, {.x = xs, .weight = ws, .out = ys, .scratch = scratch.scratch()});
     ++products;
     elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   } while (elapsed < 0.2);

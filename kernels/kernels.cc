@@ -29,8 +29,7 @@ bool is_plain(Dtype dtype) {
 
 /// F32, BF16 or F16.
 void require_plain(const Tensor& tensor, std::initializer_list<int64_t> shape, const char* what) {
-  FATHOM_CHECK(is_plain(tensor.dtype) && tensor.has_shape(shape),
-               "{} is {}", what, tensor.describe());
+  FATHOM_CHECK(is_plain(tensor.dtype) && tensor.has_shape(shape), "{} is {}", what, tensor.describe());
 }
 
 /// Plain, or quantised with scales.
@@ -108,8 +107,7 @@ void gather_rows(const Stream& stream, const GatherRows& args) {
 
 void convert(const Stream& stream, const Convert& args) {
   check_space(stream);
-  FATHOM_CHECK(is_plain(args.from.dtype) &&
-                   (args.to.dtype == Dtype::kF32 || args.to.dtype == Dtype::kBF16) &&
+  FATHOM_CHECK(is_plain(args.from.dtype) && (args.to.dtype == Dtype::kF32 || args.to.dtype == Dtype::kBF16) &&
                    args.from.elements() == args.to.elements(),
                "convert {} to {}", args.from.describe(), args.to.describe());
   if (on_device(stream)) return cuda::convert(stream, args);
@@ -163,8 +161,7 @@ void linear(const Stream& stream, const Linear& args) {
   if (args.bias.data != nullptr) require_plain(args.bias, {n}, "linear bias");
   require(args.out, Dtype::kF32, {t, n}, "linear out");
   if (on_device(stream)) return cuda::linear(stream, args);
-  if (is_quantised(args.weight.dtype))
-    require_scratch(args.scratch, linear_scratch_bytes(stream, k), "linear");
+  require_scratch(args.scratch, linear_scratch_bytes(stream, k), "linear");
   cpu::linear(stream, args);
 }
 

@@ -126,7 +126,7 @@ struct Linear {
   Tensor bias;    // [N], or empty
   Tensor out;     // [T, N] F32
   bool accumulate = false;
-  Scratch scratch;  // for a quantised weight
+  Scratch scratch;
 };
 void linear(const Stream& stream, const Linear& args);
 size_t linear_scratch_bytes(const Stream& stream, int64_t max_inputs);

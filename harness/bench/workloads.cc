@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "engine/model_geometry.h"
+#include "kernels/buffer.h"
 #include "kernels/kernels.h"
 
 namespace fathom::harness {
@@ -164,6 +165,7 @@ Figure bench_gemm(ThreadPool& pool, int64_t n_rows, int repeats) {
   const kernels::Tensor xs(x.data(), kernels::Dtype::kF32, {n_rows, kGemmWidth});
   const kernels::Tensor ws(w.data(), kernels::Dtype::kBF16, {kGemmWidth, kGemmWidth});
   const kernels::Tensor ys(y.data(), kernels::Dtype::kF32, {n_rows, kGemmWidth});
+  const kernels::Buffer scratch(kernels::Space::kCpu, kernels::linear_scratch_bytes(stream, kGemmWidth));
   const double flop = 2.0 * static_cast<double>(n_rows * kGemmWidth * kGemmWidth);
   // Few rows are over too soon for the clock: as many products as make a gigaflop.
   const auto n_products = std::max<int64_t>(1, static_cast<int64_t>(1e9 / flop));
@@ -174,7 +176,8 @@ Figure bench_gemm(ThreadPool& pool, int64_t n_rows, int repeats) {
                   repeats, [&] {
                     const auto start = Clock::now();
                     for (int64_t i = 0; i < n_products; ++i)
-                      kernels::linear(stream, {.x = xs, .weight = ws, .out = ys});
+                      kernels::linear(stream,
+                                      {.x = xs, .weight = ws, .out = ys, .scratch = scratch.scratch()});
                     return seconds_since(start);
                   });
 }

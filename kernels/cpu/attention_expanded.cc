@@ -10,7 +10,7 @@
 
 #include "kernels/cpu/attention-inl.h"
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/dot-inl.h"
+#include "kernels/cpu/dot_packed-inl.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/wave_plan.h"
@@ -22,12 +22,14 @@ constexpr WaveLimits kLimits = {.n_blocks = 8, .tile_rows = 48};
 
 /// A wave and what is expanded from it.
 struct Expansion {
-  WavePlan plan;
+  const WavePlan* plan;
   MlaShape shape;
+  float* packed_;     // [blocks]: the latents packed by pack_rows
   float* rope_keys_;  // [blocks, dr, 64]
   float* keys_;       // [blocks, H, dn, 64]
   float* values_;     // [blocks, H, 64, dv]
 
+  float* packed(int64_t slot) const { return packed_ + slot * packed_rows_size(kBlockTokens, shape.rank); }
   float* rope_keys(int64_t slot) const { return rope_keys_ + slot * shape.rope * kBlockTokens; }
   float* keys(int64_t slot, int64_t head) const {
     return keys_ + (slot * shape.num_heads + head) * shape.nope * kBlockTokens;
@@ -37,45 +39,43 @@ struct Expansion {
   }
 };
 
-float* take_blocks(ScratchCursor& cursor, int64_t block_elements) {
-  return cursor.take<float>(kLimits.n_blocks * block_elements * kBlockTokens);
-}
-
-Expansion carve_expansion(const Mla& args) {
-  const MlaShape& s = args.shape;
-  ScratchCursor cursor(args.scratch);
-  const WavePlan plan(args, kLimits, cursor);
-  float* rope_keys = take_blocks(cursor, s.rope);
-  float* keys = take_blocks(cursor, s.num_heads * s.nope);
-  return {plan, s, rope_keys, keys, take_blocks(cursor, s.num_heads * s.v)};
+/// `plan` has its own arrays already.
+Expansion carve_expansion(ScratchCursor& cursor, const MlaShape& s, const WavePlan* plan) {
+  const auto take = [&](int64_t block_elements) {
+    return cursor.take<float>(kLimits.n_blocks * block_elements);
+  };
+  float* packed = take(packed_rows_size(kBlockTokens, s.rank));
+  float* rope_keys = take(s.rope * kBlockTokens);
+  float* keys = take(s.num_heads * s.nope * kBlockTokens);
+  return {plan, s, packed, rope_keys, keys, take(s.num_heads * s.v * kBlockTokens)};
 }
 
 /// Keys of one block and head, transposed [dn, 64], and its values [64, dv]; positions at and beyond the
-/// block's fill are left as they are. The head's share of kv_b stays in cache for the block's tokens.
+/// block's fill are left as they are.
 template <typename W>
 void expand_head(const Mla& args, const W* kv_b, const Expansion& wave, int64_t slot, int64_t head) {
   const MlaShape& s = args.shape;
-  const int64_t n_tokens = wave.plan.wave[slot].n_tokens;
-  const float* latents = wave.plan.numbers(slot);
-  const float* rows[kBlockTokens];
-  for (int64_t j = 0; j < n_tokens; ++j) rows[j] = latents + j * s.latent();
+  const int64_t n_tokens = wave.plan->wave[slot].n_tokens;
   float* keys = wave.keys(slot, head);
   float* values = wave.values(slot, head);
-  const W* w_uk = kv_b + head * (s.nope + s.v) * s.rank;
-  const W* w_uv = w_uk + s.nope * s.rank;
-  dot_block(rows, n_tokens, w_uk, s.rank, s.nope, s.rank,
-            [&](int64_t j, int64_t c, float v) HWY_ATTR { keys[c * kBlockTokens + j] = v; });
-  dot_block(rows, n_tokens, w_uv, s.rank, s.v, s.rank,
-            [&](int64_t j, int64_t c, float v) HWY_ATTR { values[j * s.v + c] = v; });
+  const PlainRows<W> w{kv_b + head * (s.nope + s.v) * s.rank, s.rank, s.rank};
+  dot_packed(wave.packed(slot), n_tokens, w, 0, s.nope, s.rank, nullptr,
+             [&](int64_t j, int64_t c, float v) HWY_ATTR { keys[c * kBlockTokens + j] = v; });
+  dot_packed(wave.packed(slot), n_tokens, w, s.nope, s.v, s.rank, nullptr,
+             [&](int64_t j, int64_t c, float v) HWY_ATTR { values[j * s.v + c] = v; });
 }
 
-/// The rotary keys of one block, transposed [dr, 64]: the same for all heads.
-void transpose_rope_keys(const Expansion& wave, int64_t slot) {
+/// What all heads need of one block: its latents packed, and its rotary keys, transposed [dr, 64].
+void prepare_block(const Expansion& wave, int64_t slot) {
   const MlaShape& s = wave.shape;
-  const float* latents = wave.plan.numbers(slot);
+  const int64_t n_tokens = wave.plan->wave[slot].n_tokens;
+  const float* latents = wave.plan->numbers(slot);
+  const float* rows[kBlockTokens];
+  for (int64_t j = 0; j < n_tokens; ++j) rows[j] = latents + j * s.latent();
+  pack_rows(rows, n_tokens, s.rank, wave.packed(slot));
   float* keys = wave.rope_keys(slot);
-  for (int64_t j = 0; j < wave.plan.wave[slot].n_tokens; ++j) {
-    for (int64_t i = 0; i < s.rope; ++i) keys[i * kBlockTokens + j] = latents[j * s.latent() + s.rank + i];
+  for (int64_t j = 0; j < n_tokens; ++j) {
+    for (int64_t i = 0; i < s.rope; ++i) keys[i * kBlockTokens + j] = rows[j][s.rank + i];
   }
 }
 
@@ -116,7 +116,7 @@ template <int R>
 void attend_rows(const Mla& args, const Expansion& wave, int64_t slot, int64_t head, int64_t row,
                  int64_t position) {
   const MlaShape& s = args.shape;
-  const int64_t start = wave.plan.wave[slot].start();
+  const int64_t start = wave.plan->wave[slot].start();
   alignas(64) float scores[R * kBlockTokens];
   const float* q[R];
   ValueRows<R> rows;
@@ -129,22 +129,22 @@ void attend_rows(const Mla& args, const Expansion& wave, int64_t slot, int64_t h
     rows.weights[r] = scores + r * kBlockTokens;
     rows.n_valid[r] = std::min(kBlockTokens, position + r + 1 - start);
     rows.factor[r] = softmax_block(scores + r * kBlockTokens, rows.n_valid[r],
-                                   wave.plan.states[(row + r) * s.num_heads + head]);
+                                   wave.plan->states[(row + r) * s.num_heads + head]);
   }
   add_values<R>(rows, wave.values(slot, head), s.v, s.v);
   for (int r = 0; r < R; ++r) {
     if (position + r < start + kBlockTokens) {
-      finish_row(wave.plan.states[(row + r) * s.num_heads + head], rows.out[r], s.v);
+      finish_row(wave.plan->states[(row + r) * s.num_heads + head], rows.out[r], s.v);
     }
   }
 }
 
 /// Takes one tile of rows of one head through the blocks of the wave that belong to its sequence.
 void attend_tile(const Mla& args, const Expansion& wave, const RowTile& tile, int64_t head) {
-  for (int64_t w = 0; w < wave.plan.n_wave; ++w) {
-    if (!wave.plan.belongs(tile, wave.plan.wave[w])) continue;
+  for (int64_t w = 0; w < wave.plan->n_wave; ++w) {
+    if (!wave.plan->belongs(tile, wave.plan->wave[w])) continue;
     // Rows before the block's first position are done; they have no part in it.
-    int64_t i = std::max<int64_t>(0, wave.plan.wave[w].start() - tile.position);
+    int64_t i = std::max<int64_t>(0, wave.plan->wave[w].start() - tile.position);
     const auto attend = [&]<int R>() {
       for (; i + R <= tile.n_rows; i += R)
         attend_rows<R>(args, wave, w, head, tile.row + i, tile.position + i);
@@ -158,17 +158,19 @@ void attend_tile(const Mla& args, const Expansion& wave, const RowTile& tile, in
 template <typename W>
 void expanded(const Stream& stream, const Mla& args, const W* kv_b) {
   const MlaShape& s = args.shape;
-  Expansion wave = carve_expansion(args);
-  std::fill_n(wave.plan.states, args.q.shape[0] * s.num_heads, RowState());
+  ScratchCursor cursor(args.scratch);
+  WavePlan plan(args, kLimits, cursor);
+  const Expansion wave = carve_expansion(cursor, s, &plan);
+  std::fill_n(plan.states, args.q.shape[0] * s.num_heads, RowState());
   std::fill_n(static_cast<float*>(args.out.data), args.out.elements(), 0.0f);
-  while (wave.plan.next_wave()) {
-    unpack_wave(stream, wave.plan);
-    stream.pool->parallel_for(wave.plan.n_wave * s.num_heads, [&](int64_t i) {
-      if (i % s.num_heads == 0) transpose_rope_keys(wave, i / s.num_heads);
+  while (plan.next_wave()) {
+    unpack_wave(stream, plan);
+    stream.pool->parallel_for(plan.n_wave, [&](int64_t slot) { prepare_block(wave, slot); });
+    stream.pool->parallel_for(plan.n_wave * s.num_heads, [&](int64_t i) {
       expand_head(args, kv_b, wave, i / s.num_heads, i % s.num_heads);
     });
-    stream.pool->parallel_for(wave.plan.n_tiles * s.num_heads, [&](int64_t i) {
-      attend_tile(args, wave, wave.plan.tiles[i / s.num_heads], i % s.num_heads);
+    stream.pool->parallel_for(plan.n_tiles * s.num_heads, [&](int64_t i) {
+      attend_tile(args, wave, plan.tiles[i / s.num_heads], i % s.num_heads);
     });
   }
 }
@@ -180,8 +182,7 @@ void MlaExpandedTwin(const Stream& stream, const Mla& args) {
 size_t MlaExpandedScratch(const MlaShape& s, int64_t max_rows, int64_t max_runs) {
   ScratchCursor cursor;
   WavePlan::count(cursor, s, kLimits, max_rows, max_runs);
-  for (const int64_t block_elements : {s.rope, s.num_heads * s.nope, s.num_heads * s.v})
-    take_blocks(cursor, block_elements);
+  carve_expansion(cursor, s, nullptr);
   return cursor.used();
 }
 

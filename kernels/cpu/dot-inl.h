@@ -21,6 +21,31 @@
 HWY_BEFORE_NAMESPACE();
 namespace fathom::kernels::cpu::HWY_NAMESPACE {
 
+/// The part of a tile's sums over [begin, end), of which every cursor's scale is the same. The sums are
+/// worked on in a copy: GCC 12 keeps those in registers, and `sums` in memory.
+template <int R, int C, typename Cursor>
+HWY_INLINE void add_piece(const float* const* x, const Cursor (&cursors)[C], int64_t begin, int64_t end,
+                          VF32 (&sums)[R][C]) {
+  VF32 work[R][C];
+  for (int r = 0; r < R; ++r) {
+    for (int c = 0; c < C; ++c) work[r][c] = sums[r][c];
+  }
+  const auto step = [&](int64_t i, int64_t lanes) HWY_ATTR {
+    VF32 weights[C];
+    for (int c = 0; c < C; ++c) weights[c] = cursors[c].load(i, lanes);
+    for (int r = 0; r < R; ++r) {
+      const VF32 row = load_n(x[r] + i, lanes);
+      for (int c = 0; c < C; ++c) work[r][c] = hn::MulAdd(row, weights[c], work[r][c]);
+    }
+  };
+  int64_t i = begin;
+  for (; i + kLanes <= end; i += kLanes) step(i, kLanes);
+  if (i < end) step(i, end - i);  // the end of the row: pieces are whole vectors long
+  for (int r = 0; r < R; ++r) {
+    for (int c = 0; c < C; ++c) sums[r][c] = work[r][c];
+  }
+}
+
 /// R rows by C columns of a reader (weight_rows-inl.h), the first of them `col`; sink(r, c, value).
 template <int R, int C, typename Rows, typename Sink>
 HWY_INLINE void dot_tile(const float* const* x, const Rows& w, int64_t col, int64_t k, const Sink& sink) {
@@ -28,25 +53,11 @@ HWY_INLINE void dot_tile(const float* const* x, const Rows& w, int64_t col, int6
   for (int r = 0; r < R; ++r) {
     for (int c = 0; c < C; ++c) sums[r][c] = hn::Zero(F32());
   }
-  int64_t i = 0;
-  do {
+  for (int64_t begin = 0; begin < k; begin += w.columns) {
     typename Rows::Cursor cursors[C];
-    for (int c = 0; c < C; ++c) cursors[c] = w.cursor(col + c, i);
-    const auto step = [&](int64_t lanes) HWY_ATTR {
-      VF32 weights[C];
-      for (int c = 0; c < C; ++c) weights[c] = cursors[c].load(i, lanes);
-      for (int r = 0; r < R; ++r) {
-        const VF32 row = load_n(x[r] + i, lanes);
-        for (int c = 0; c < C; ++c) sums[r][c] = hn::MulAdd(row, weights[c], sums[r][c]);
-      }
-    };
-    const int64_t end = k - i < w.columns ? k : i + w.columns;
-    for (; i + kLanes <= end; i += kLanes) step(kLanes);
-    if (i < end) {
-      step(end - i);  // the end of the row: pieces are whole vectors long
-      i = end;
-    }
-  } while (i < k);
+    for (int c = 0; c < C; ++c) cursors[c] = w.cursor(col + c, begin);
+    add_piece(x, cursors, begin, k - begin < w.columns ? k : begin + w.columns, sums);
+  }
   for (int r = 0; r < R; ++r) {
     for (int c = 0; c < C; ++c) sink(r, c, sum_lanes(sums[r][c]));
   }
@@ -112,36 +123,6 @@ template <typename W, typename Sink>
 HWY_INLINE void dot_block(const float* const* x, int64_t n_rows, const W* w, int64_t w_stride, int64_t n_cols,
                           int64_t k, const Sink& sink) {
   dot_rows(x, n_rows, PlainRows<W>{w, w_stride, k}, 0, n_cols, k, sink);
-}
-
-/// Rows from which on unpacking quantised weights once into fp32 costs less than unpacking them in each tile.
-constexpr int64_t kPanelRows = 2 * kTileRows;
-
-inline int64_t panel_stride(int64_t k) {
-  return (k + 15) / 16 * 16 + 16;  // not a power of two: rows would share cache sets
-}
-
-/// dot_rows for any format: with many rows, kTileCols quantised weight rows at a time are unpacked into
-/// `panel` (kTileCols * panel_stride(k) floats), which takes the same values to the same tiles.
-template <typename Rows, typename Sink>
-HWY_INLINE void dot_any_rows(const float* const* x, int64_t n_rows, const Rows& w, int64_t col,
-                             int64_t n_cols, int64_t k, float* panel, const Sink& sink) {
-  if (Rows::kPlain || n_rows < kPanelRows) return dot_rows(x, n_rows, w, col, n_cols, k, sink);
-  const int64_t stride = panel_stride(k);
-  for (int64_t c = 0; c < n_cols; c += kTileCols) {
-    const int64_t n = std::min<int64_t>(kTileCols, n_cols - c);
-    for (int64_t j = 0; j < n; ++j) {
-      for (int64_t begin = 0; begin < k; begin += w.columns) {
-        const auto cursor = w.cursor(col + c + j, begin);
-        const int64_t length = std::min(w.columns, k - begin);
-        for_vectors(length, [&](int64_t i, int64_t lanes) HWY_ATTR {
-          store(cursor.load(begin + i, lanes), panel + j * stride + begin + i);
-        });
-      }
-    }
-    dot_rows(x, n_rows, PlainRows<float>{panel, stride, k}, 0, n, k,
-             [&](int64_t r, int64_t i, float v) HWY_ATTR { sink(r, c + i, v); });
-  }
 }
 
 }  // namespace fathom::kernels::cpu::HWY_NAMESPACE

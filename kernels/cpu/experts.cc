@@ -104,8 +104,13 @@ void gate_up_block(const ExpertMlps& args, const Groups& groups, int64_t expert,
   }
 }
 
-/// Columns of the output that a task owns: a few hundred KiB of every expert's down even for one row.
-constexpr int64_t kDownColumns = 48;
+constexpr int64_t kMaxDownColumns = 192;
+
+/// Columns of the output that a task owns: 48 of every expert's down are a few hundred KiB even for one row,
+/// and every task reads all of `hidden`.
+int64_t down_columns_of_task(const Stream& stream, int64_t n_columns) {
+  return std::clamp<int64_t>(div_up(n_columns, 8 * stream.pool->n_threads() * 16) * 16, 48, kMaxDownColumns);
+}
 
 /// Adds weight * down(hidden) of every expert, in ascending id, to columns [begin, end) of the output.
 void down_columns(const ExpertMlps& args, const Groups& groups, int64_t begin, int64_t end) {
@@ -114,7 +119,7 @@ void down_columns(const ExpertMlps& args, const Groups& groups, int64_t begin, i
   const int64_t width = end - begin;
   auto* out = static_cast<float*>(args.out.data);
   for (int64_t t = 0; t < args.x.shape[0]; ++t) std::fill(out + t * h + begin, out + t * h + end, 0.0f);
-  alignas(64) float sums[kMaxRowBlock * kDownColumns];
+  alignas(64) float sums[kMaxRowBlock * kMaxDownColumns];
   for (size_t e = 0; e < args.down.size(); ++e) {
     for (int64_t pair = groups.offsets[e]; pair < groups.offsets[e + 1]; pair += kMaxRowBlock) {
       const int64_t n_rows = std::min<int64_t>(kMaxRowBlock, groups.offsets[e + 1] - pair);
@@ -157,7 +162,7 @@ void ExpertMlpsTwin(const Stream& stream, const ExpertMlps& args) {
     const int64_t e = std::upper_bound(groups.tasks, groups.tasks + n_experts, i) - groups.tasks - 1;
     gate_up_block(args, groups, e, tiling(e).block(i - groups.tasks[e]));
   });
-  for_ranges(stream, h, kDownColumns,
+  for_ranges(stream, h, down_columns_of_task(stream, h),
              [&](int64_t begin, int64_t end) { down_columns(args, groups, begin, end); });
 }
 

@@ -64,7 +64,7 @@ void LinearTwin(const Stream& stream, const Linear& args) {
   const int64_t k = args.x.shape[1];
   const Tiling tiling(args.x.shape[0], args.out.shape[1], k, stream.pool->n_threads());
   auto* panels = static_cast<std::byte*>(args.scratch.data);
-  const size_t panel_bytes = is_quantised(args.weight.dtype) ? product_panel_bytes(k) : 0;
+  const size_t panel_bytes = product_panel_bytes(k);
   stream.pool->parallel_for(tiling.n_blocks(), [&](int64_t i) {
     linear_block(args, tiling.block(i),
                  panels + static_cast<size_t>(ThreadPool::current_thread()) * panel_bytes);

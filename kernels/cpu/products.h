@@ -16,15 +16,14 @@ struct ProductBlock {
   Tensor weight;  // [N, K], any format
   int64_t col = 0;
   int64_t n_columns = 0;  // <= kMaxColBlock
-  void* panel =
-      nullptr;  // product_panel_bytes(K) of the thread's own, 64-byte aligned; plain weights: unused
+  void* panel = nullptr;  // product_panel_bytes(K) of the thread's own, 64-byte aligned
   float* y = nullptr;
   int64_t y_stride = 0;
 };
 
 void product_fp32(const ProductBlock& block);
 
-/// Room in which one thread unpacks quantised weight rows of length k.
+/// Room in which one thread packs the rows of a block, of length k, and unpacks quantised weight rows.
 size_t product_panel_bytes(int64_t k);
 
 }  // namespace fathom::kernels::cpu

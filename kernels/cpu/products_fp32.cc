@@ -6,21 +6,27 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "kernels/cpu/dot-inl.h"
+#include "kernels/cpu/dot_packed-inl.h"
 #include "kernels/cpu/products.h"
+#include "kernels/cpu/tiling.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fathom::kernels::cpu::HWY_NAMESPACE {
 
 void ProductFp32(const ProductBlock& b) {
   with_weight_rows(b.weight, [&](const auto& w) {
-    dot_any_rows(b.x, b.n_rows, w, b.col, b.n_columns, b.weight.shape[1], static_cast<float*>(b.panel),
-                 [&](int64_t r, int64_t c, float v) HWY_ATTR { b.y[r * b.y_stride + c] = v; });
+    const auto store = [&](int64_t r, int64_t c, float v) HWY_ATTR { b.y[r * b.y_stride + c] = v; };
+    const int64_t k = b.weight.shape[1];
+    if (b.n_rows < kPackedRows) return dot_rows(b.x, b.n_rows, w, b.col, b.n_columns, k, store);
+    auto* packed = static_cast<float*>(b.panel);
+    pack_rows(b.x, b.n_rows, k, packed);
+    dot_packed(packed, b.n_rows, w, b.col, b.n_columns, k, packed + packed_rows_size(kMaxRowBlock, k), store);
   });
 }
 
 size_t PanelBytes(int64_t k) {
-  return static_cast<size_t>(kTileCols * panel_stride(k)) * sizeof(float);
+  return static_cast<size_t>((packed_rows_size(kMaxRowBlock, k) + kTileCols * panel_stride(k))) *
+         sizeof(float);
 }
 
 }  // namespace fathom::kernels::cpu::HWY_NAMESPACE

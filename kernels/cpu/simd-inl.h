@@ -55,6 +55,15 @@ HWY_INLINE void store_partial(VF32 v, float* p, int64_t n) {
   std::memcpy(p, padded, static_cast<size_t>(n) * sizeof(float));
 }
 
+/// The same vector, in a register: GCC would rather load it again for each use, and a core that loads one
+/// 512-bit vector a cycle has no time for that.
+HWY_INLINE VF32 in_register(VF32 v) {
+#if HWY_TARGET == HWY_AVX3
+  asm("" : "+v"(v.raw));
+#endif
+  return v;
+}
+
 /// The lanes added by the instruction set's fixed tree.
 HWY_INLINE float sum_lanes(VF32 v) {
   return hn::GetLane(hn::SumOfLanes(F32(), v));

@@ -25,8 +25,8 @@ class Tiling {
     row_block_ =
         std::clamp<int64_t>((int64_t{3} << 15) / std::max<int64_t>(k, 1) / 12 * 12, 12, kMaxRowBlock);
     n_row_blocks_ = div_up(n_rows, row_block_);
-    // Few rows stream weights: pieces of about 256 KiB of bf16. Many rows: 96 columns are work enough.
-    const int64_t wanted = n_rows >= 16 ? 96 : (int64_t{1} << 17) / std::max<int64_t>(k, 1);
+    // Few rows stream weights: pieces of about 256 KiB of bf16. Many rows: 192 columns are work enough.
+    const int64_t wanted = n_rows >= 16 ? 192 : (int64_t{1} << 17) / std::max<int64_t>(k, 1);
     const int64_t fair_share = div_up(n_cols, 2 * n_threads);
     col_block_ = std::clamp<int64_t>(div_up(std::min(wanted, fair_share), 24) * 24, 24, kMaxColBlock);
   }

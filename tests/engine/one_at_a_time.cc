@@ -13,10 +13,10 @@ WorkspaceLimits limits(int64_t max_positions) {
 
 }  // namespace
 
-OneAtATime::OneAtATime(std::shared_ptr<const Checkpoint> checkpoint)
+OneAtATime::OneAtATime(std::shared_ptr<const Checkpoint> checkpoint, kernels::LatentFormat kv)
     : checkpoint_(std::move(checkpoint)),
       pool_(1),
-      cache_(kernels::Space::kCpu, checkpoint_->config(), blocks_for(kMaxPositions)),
+      cache_(kernels::Space::kCpu, checkpoint_->config(), blocks_for(kMaxPositions), kv),
       sequence_(cache_),
       forward_(checkpoint_->config(), checkpoint_->weights(), cache_, {kernels::Space::kCpu, &pool_},
                limits(kMaxPositions)) {

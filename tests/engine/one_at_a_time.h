@@ -12,7 +12,8 @@ namespace fathom::engine {
 
 class OneAtATime {
  public:
-  explicit OneAtATime(std::shared_ptr<const Checkpoint> checkpoint);
+  explicit OneAtATime(std::shared_ptr<const Checkpoint> checkpoint,
+                      kernels::LatentFormat kv = kernels::LatentFormat::kF32);
 
   ScoreResult score(const ScoreRequest& request);
   /// No stop strings, no EOS, no text.

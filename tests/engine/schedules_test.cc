@@ -23,7 +23,8 @@ int64_t n_schedules() {
 /// The checkpoint, written once, and what each request is worth alone.
 class Truth {
  public:
-  Truth() : checkpoint_(folder_.checkpoint()), alone_(checkpoint_) {}
+  explicit Truth(kernels::LatentFormat kv = kernels::LatentFormat::kF32)
+      : checkpoint_(folder_.checkpoint()), kv_(kv), alone_(checkpoint_, kv) {}
 
   const ScoreResult& of(const ScoreRequest& request) {
     const auto key = std::make_pair(request.context, request.continuations);
@@ -37,13 +38,15 @@ class Truth {
     return it != texts_.end() ? it->second : texts_[key] = alone_.generate(request);
   }
 
-  std::unique_ptr<EmbeddedEngine> engine(const EngineOptions& options) {
+  std::unique_ptr<EmbeddedEngine> engine(EngineOptions options) {
+    options.kv = kv_;
     return make_embedded_engine(checkpoint_, nullptr, options);
   }
 
  private:
   ModelFolder folder_;
   std::shared_ptr<const Checkpoint> checkpoint_;
+  kernels::LatentFormat kv_;
   OneAtATime alone_;
   std::map<std::pair<std::vector<TokenId>, std::vector<std::vector<TokenId>>>, ScoreResult> scores_;
   std::map<std::tuple<std::vector<TokenId>, int64_t, double, uint64_t>, GenerateResult> texts_;
@@ -154,18 +157,18 @@ void run_schedule(Engine& engine, Truth& truth, Requests& requests, int64_t n, T
   tally.n_schedules_branching_inside += inside ? 1 : 0;
 }
 
-TEST(Schedules, AnAnswerDoesNotDependOnWhatRanBesideIt) {
-  Truth truth;
-  Tally tally;
-  const int64_t n = n_schedules();
+/// Random schedules of an engine with this cache format against each request alone.
+void try_schedules(kernels::LatentFormat kv, int64_t n, Tally& tally) {
+  Truth truth(kv);
   for (int64_t i = 0; i < n; ++i) {
     Requests requests(static_cast<uint64_t>(1000 + i % 40));  // 40 sets of requests in ever new schedules
     std::mt19937_64 random(static_cast<uint64_t>(i));
     const auto pick = [&](std::initializer_list<int64_t> of) { return of.begin()[random() % of.size()]; };
     const int64_t n_blocks = pick({7, 9, 14, 40, 200});
+    const int64_t row_bytes = kernels::LatentLayout(kv, 32, 8).row_bytes;
     const auto engine = truth.engine({.n_threads = static_cast<int>(pick({1, 2, 3})),
                                       .max_tokens = kLongest,
-                                      .kv_memory_bytes = n_blocks * 64 * 3 * 40 * 4,
+                                      .kv_memory_bytes = n_blocks * 64 * 3 * row_bytes,
                                       .chunk_tokens = pick({16, 33, 64, 100, 512, 4096})});
     run_schedule(*engine, truth, requests, 6 + pick({0, 0, 6, 20, 60}), tally);
     const SchedulerCounters counters = engine->counters();
@@ -174,6 +177,12 @@ TEST(Schedules, AnAnswerDoesNotDependOnWhatRanBesideIt) {
     EXPECT_LE(counters.blocks_used, n_blocks);
     ASSERT_EQ(tally.n_different, 0) << "schedule " << i;
   }
+}
+
+TEST(Schedules, AnAnswerDoesNotDependOnWhatRanBesideIt) {
+  Tally tally;
+  const int64_t n = n_schedules();
+  try_schedules(kernels::LatentFormat::kF32, n, tally);
   RecordProperty("answers", static_cast<int>(tally.n_answers));
   EXPECT_GE(tally.n_answers, 6 * n);
   EXPECT_GE(tally.n_schedules_with_hits, n / 5);
@@ -181,6 +190,31 @@ TEST(Schedules, AnAnswerDoesNotDependOnWhatRanBesideIt) {
   EXPECT_GE(tally.n_schedules_branching_at_a_boundary, n / 5);
   EXPECT_GE(tally.n_schedules_branching_inside, n / 5);
   EXPECT_GE(tally.n_schedules_short_of_memory, n / 5);
+}
+
+TEST(Schedules, NorDoesItInACacheThatRounds) {
+  for (const kernels::LatentFormat kv : kernels::kLatentFormats) {
+    if (kv == kernels::LatentFormat::kF32) continue;
+    SCOPED_TRACE(kernels::latent_format_name(kv));
+    Tally tally;
+    const int64_t n = std::max<int64_t>(1, n_schedules() / 10);
+    try_schedules(kv, n, tally);
+    EXPECT_GE(tally.n_answers, 6 * n);
+  }
+}
+
+TEST(Schedules, TheFormatOfTheCacheIsPartOfTheAnswer) {
+  const ScoreRequest request{golden::input_ids(100), {{1, 2, 3}}};
+  Truth exact;
+  std::vector<std::vector<float>> seen = {exact.of(request).continuations[0].logprobs};
+  for (const kernels::LatentFormat kv : kernels::kLatentFormats) {
+    if (kv == kernels::LatentFormat::kF32) continue;
+    Truth truth(kv);
+    const std::vector<float> logprobs = truth.of(request).continuations[0].logprobs;
+    EXPECT_EQ(std::find(seen.begin(), seen.end(), logprobs), seen.end()) << kernels::latent_format_name(kv);
+    for (size_t i = 0; i < logprobs.size(); ++i) EXPECT_NEAR(logprobs[i], seen[0][i], 0.2);
+    seen.push_back(logprobs);
+  }
 }
 
 /// An engine with the defect that the test above is there to catch: a request that waits beside others takes

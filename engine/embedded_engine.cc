@@ -42,6 +42,12 @@ EngineOptions resolved(EngineOptions options, const Checkpoint& checkpoint) {
   if (options.n_threads < 1)
     throw Error(ErrorKind::kUsage, fmt::format("{} threads; expected at least 1", options.n_threads));
   if (options.chunk_tokens < 1) throw Error(ErrorKind::kUsage, "chunk_tokens must be at least 1");
+  if (options.space != kernels::Space::kCpu && options.kv != kernels::LatentFormat::kF32) {
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("the kernels of a device read an fp32 cache alone, not {}; use --kv fp32 or --device cpu",
+                    kernels::latent_format_name(options.kv)));
+  }
   const int64_t block_bytes = kernels::kBlockTokens * LatentCache::token_bytes(config, options.kv);
   const int64_t wanted = options.max_tokens.value_or(config.max_position_embeddings);
   const int64_t wanted_bytes = blocks_for(wanted) * block_bytes;

@@ -156,8 +156,8 @@ struct Rope {
 };
 void rope(const Stream& stream, const Rope& args);
 
-/// Writes one cache row a token: RMSNorm(kv[:rk]) and the rotated kv[rk:] (both may also replace kv), rounded to
-/// the cache's format.
+/// Writes one cache row a token: RMSNorm(kv[:rk]) and the rotated kv[rk:] (both may also replace kv), rounded
+/// to the cache's format.
 struct WriteLatents {
   Tensor kv;      // [T, rk + dr] F32, the output of kv_a_proj_with_mqa; may be overwritten
   Tensor weight;  // [rk], kv_a_layernorm

@@ -163,9 +163,9 @@ std::vector<float> attend(Form form, const MlaShape& shape, const Tensor& cache,
   const Array kv_b =
       Array::uniform(random, Dtype::kBF16, {shape.num_heads * (shape.nope + shape.v), shape.rank}, -0.2, 0.2);
   Array out(Dtype::kF32, {n_rows + 3, shape.num_heads, shape.v});
-  const Buffer scratch(Space::kCpu, std::max(mla_expanded_scratch_bytes(shape, n_rows + 3, 2),
-                                             mla_absorbed_scratch_bytes(shape, n_rows + 3)));
   TestStream stream;
+  const Buffer scratch(Space::kCpu, std::max(mla_expanded_scratch_bytes(stream, shape, n_rows + 3, 2),
+                                             mla_absorbed_scratch_bytes(stream, shape, n_rows + 3)));
   form(stream, {.shape = shape,
                 .q = q.tensor(),
                 .cache = cache,

@@ -177,7 +177,7 @@ phase_transformers() {
   python3 -c 'import numpy, torch, transformers' 2> /dev/null || { skip "python3 with numpy, torch and transformers is not there"; return; }
   local preset
   for preset in tiny lite4; do
-    python3 "$tools/make_checkpoint.py" $preset "$scratch/$preset" || return 1
+    python3 "$tools/make_checkpoint.py" $preset "$scratch/$preset" --tokenizer "$models/nano" || return 1
     python3 "$tools/compare_transformers.py" "$scratch/$preset" --fathom "$scratch/fathom-cuda" || return 1
     rm -rf "${scratch:?}/$preset"
   done

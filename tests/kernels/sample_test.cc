@@ -1,7 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
+#include <set>
 
 #include "kernels/kernels.h"
 #include "tests/kernels/arrays.h"
@@ -82,6 +85,41 @@ TEST(Sample, TopPKeepsTheSmallestSetThatReachesItWithTheTokenThatCrosses) {
   EXPECT_EQ(kept(0.69f), (std::vector<int32_t>{1, 3}));
   EXPECT_EQ(kept(0.75f), (std::vector<int32_t>{0, 1, 3}));
   EXPECT_EQ(kept(1.0f), (std::vector<int32_t>{0, 1, 2, 3}));
+}
+
+TEST(Sample, TopPKeepsTheLowestIdsAmongEquals) {
+  // .3 and seven times .1: .55 needs three of the seven.
+  std::vector<float> logits(8, std::log(0.1f));
+  logits[5] = std::log(0.3f);
+  std::vector<int32_t> ids;
+  for (const auto& [id, count] : frequencies(logits, 1.0f, 0.55f, 300)) ids.push_back(id);
+  EXPECT_EQ(ids, (std::vector<int32_t>{0, 1, 2, 5}));
+}
+
+TEST(Sample, TopPOfALargeVocabularyLeavesTheNucleusAlone) {
+  on_every_instruction_set([] {
+    Random random(8);
+    const int64_t vocab = 700;
+    std::vector<float> logits;
+    for (int64_t v = 0; v < vocab; ++v) logits.push_back(static_cast<float>(random.uniform(-2, 2)));
+    std::vector<int32_t> order(static_cast<size_t>(vocab));
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+      return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)];
+    });
+    double total = 0.0;
+    for (float v : logits) total += std::exp(static_cast<double>(v));
+    double sum = 0.0;
+    std::set<int32_t> nucleus;
+    for (size_t i = 0; sum < 0.1 * total; ++i) {
+      sum += std::exp(static_cast<double>(logits[static_cast<size_t>(order[i])]));
+      nucleus.insert(order[i]);
+    }
+    std::set<int32_t> drawn;
+    for (const auto& [id, count] : frequencies(logits, 1.0f, 0.1f, 300)) drawn.insert(id);
+    EXPECT_TRUE(std::includes(nucleus.begin(), nucleus.end(), drawn.begin(), drawn.end()));
+    EXPECT_GT(drawn.size(), nucleus.size() * 9 / 10) << nucleus.size();
+  });
 }
 
 TEST(Sample, TopPComesAfterTemperature) {

@@ -112,26 +112,40 @@ void Block::run(size_t shared_bytes, const std::function<void(int)>& body) {
   shared_ = begin + (16 - reinterpret_cast<uintptr_t>(begin) % 16) % 16;
   std::memset(shared_, 0xFF, shared_bytes);
   for (const auto& fiber : fibers_) fiber->done = false;
-  int n_done = 0;
-  while (n_done < n_threads_) {
+  n_done_ = 0;
+  while (n_done_ < n_threads_) {
     ++round_;
-    bool moved = false;
-    const Permutation order(n_threads_, round_);
-    for (int64_t i = 0; i < n_threads_; ++i) {
-      Fiber& fiber = *fibers_[static_cast<size_t>(order[i])];
-      if (fiber.done || (fiber.waits_for != nullptr && *fiber.waits_for < fiber.until)) continue;
-      fiber.waits_for = nullptr;
-      resume(fiber);
-      moved = true;
-      if (fiber.done) ++n_done;
-    }
-    FATHOM_CHECK(moved, "{} of {} threads ended while the others wait at a barrier", n_done, n_threads_);
+    FATHOM_CHECK(g_order == Order::kAscending ? run_threads(0, n_threads_) : run_warps(),
+                 "{} of {} threads ended while the others wait at a barrier", n_done_, n_threads_);
   }
   const auto is_guard = [](char c) { return c == kGuard; };
   FATHOM_CHECK(
       std::all_of(shared_memory_.data(), shared_, is_guard) &&
           std::all_of(shared_ + shared_bytes, shared_memory_.data() + shared_memory_.size(), is_guard),
       "a thread wrote outside the {} bytes of shared memory", shared_bytes);
+}
+
+bool Block::run_threads(int first, int n) {
+  bool moved = false;
+  const Permutation order(n, round_);
+  for (int64_t i = 0; i < n; ++i) {
+    Fiber& fiber = *fibers_[static_cast<size_t>(first + order[i])];
+    if (fiber.done || (fiber.waits_for != nullptr && *fiber.waits_for < fiber.until)) continue;
+    fiber.waits_for = nullptr;
+    resume(fiber);
+    moved = true;
+    if (fiber.done) ++n_done_;
+  }
+  return moved;
+}
+
+bool Block::run_warps() {
+  bool moved = false;
+  const Permutation order(std::ssize(warps_), round_);
+  for (int64_t w = 0; w < std::ssize(warps_); ++w) {
+    while (run_threads(static_cast<int>(order[w]) * 32, 32)) moved = true;
+  }
+  return moved;
 }
 
 bool Block::arrive(Meeting& meeting) {

@@ -21,7 +21,9 @@ struct BlockIndex {
   int64_t n_x = 1;
 };
 
-/// In which order threads of a block, and blocks of a grid, get their turn.
+/// In which order threads of a block, and blocks of a grid, get their turn. kAscending: every thread as far
+/// as it goes, thread by thread. The others: every warp as far as it goes, so that one may be a barrier ahead
+/// of the next.
 enum class Order { kAscending, kDescending, kShuffled };
 void set_order(Order order);
 Order order();
@@ -75,6 +77,10 @@ class Block {
                                                  // still read
   };
 
+  /// Each of these threads as far as it goes; false when none could move.
+  bool run_threads(int first, int n);
+  /// Each warp until none of its threads can move; false when none could.
+  bool run_warps();
   /// True for the last to come.
   bool arrive(Meeting& meeting);
   void wait(int thread, const Meeting& meeting, uint64_t until);
@@ -91,6 +97,7 @@ class Block {
   const std::function<void(int)>* body_ = nullptr;
   std::jmp_buf scheduler_;
   uint64_t round_ = 0;
+  int n_done_ = 0;
 };
 
 }  // namespace fathom::kernels::cuda::emulation

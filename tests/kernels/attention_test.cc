@@ -195,6 +195,8 @@ TEST(Mla, ARowsBitsDoNotDependOnItsNeighboursChunksOrThreads) {
   on_every_instruction_set([] {
     for (Form form : {mla_expanded, mla_absorbed}) {
       for (const MlaShape& shape : kShapes) {
+        if (space_under_test() != Space::kCpu && (&shape - kShapes) % 2 == 1)
+          continue;  // the emulated device is slow
         const Scene scene = ragged_scene(2, shape, Dtype::kBF16);
         const std::vector<float> all = attend(scene, form);
         for (int n_threads : space_under_test() == Space::kCpu ? std::vector{1, 3, 4} : std::vector{1})

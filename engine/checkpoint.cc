@@ -72,8 +72,10 @@ std::string hint(std::string_view name) {
   if (has("e_score_correction_bias"))
     return " (a routing bias of DeepSeek-V3, which fathom does not compute)";
   if (has("eh_proj") || has("enorm") || has("hnorm")) return " (multi-token prediction of DeepSeek-V3)";
-  if (has("weight_scale") || has("input_scale"))
-    return " (a quantised checkpoint; use the bf16, fp16 or fp32 weights)";
+  if (has("weight_scale") || has("input_scale") || has("weight_packed"))
+    return " (quantised in a way that config.json's quantization_config does not say; fathom reads a few "
+           "such "
+           "layouts, else use the bf16, fp16 or fp32 weights)";
   if (has("lora_")) return " (an adapter; merge it into its base model first)";
   if (has(".q_proj."))
     return " (plain q_proj: config.json must say \"q_lora_rank\": null; a missing key means 1536)";
@@ -116,12 +118,15 @@ struct Checkpoint::Impl {
   std::vector<std::unique_ptr<std::byte[]>> realigned;  // copies of tensors that lie at odd addresses
   Weights weights;
   std::vector<CheckpointTensor> tensors;
+  int64_t n_quantised = 0;
   std::vector<CheckpointFile> files;
   std::vector<std::string> warnings;
 
   void load_tensors(const WeightFiles& weight_files);
   void load_row(const TensorRow& row, Directory& directory, std::vector<std::string>& missing);
   Tensor view(const Found& found, const Expected& expected);
+  std::optional<Tensor> load_quantised(const std::string& name, const Expected& expected,
+                                       Directory& directory, std::vector<std::string>& missing);
   const void* aligned(const SafetensorsEntry& entry, Dtype dtype);
   void tie_head(Directory& directory);
 };
@@ -156,6 +161,56 @@ Tensor Checkpoint::Impl::view(const Found& found, const Expected& expected) {
   return tensor;
 }
 
+// The matrix `name` where the checkpoint holds it quantised; nothing where it holds it plain. A part that is
+// not there goes to `missing`.
+std::optional<Tensor> Checkpoint::Impl::load_quantised(const std::string& name, const Expected& expected,
+                                                       Directory& directory,
+                                                       std::vector<std::string>& missing) {
+  if (!config.quantization || !expected.row.may_be_quantised()) return std::nullopt;
+  const int64_t n = expected.shape[0];
+  const int64_t k = expected.shape[1];
+  const std::vector<QuantisedPart> parts = quantised_parts(*config.quantization, n, k, name);
+  if (!directory.contains(name + std::string(parts[1].suffix))) {
+    const auto plain = directory.find(name);
+    if (plain != directory.end() && plain->second.entry->dtype == parts[0].dtype)
+      missing.push_back(name + std::string(parts[1].suffix));
+    return std::nullopt;
+  }
+  std::vector<const Found*> found;
+  for (const QuantisedPart& part : parts) {
+    const std::string part_name = name + std::string(part.suffix);
+    const auto it = directory.find(part_name);
+    if (it == directory.end()) {
+      missing.push_back(part_name);
+      return Tensor();
+    }
+    it->second.used = true;
+    found.push_back(&it->second);
+    const SafetensorsEntry& entry = *it->second.entry;
+    if (entry.dtype == part.dtype && entry.shape == part.shape) continue;
+    bad_input(it->second.file->path().string(),
+              "tensor {}: expected {} {} for a matrix {} in {}, found {} {}", json_quoted(part_name),
+              part.dtype, shape_text(part.shape), shape_text(expected.shape),
+              quantization_text(*config.quantization), entry.dtype, shape_text(entry.shape));
+  }
+  if (parts.size() == 3) {
+    int64_t stored[2];
+    std::memcpy(stored, found[2]->entry->data.data(), sizeof stored);
+    if (stored[0] != n || stored[1] != k) {
+      bad_input(found[2]->file->path().string(), "tensor {}: expected the numbers {}, found {}",
+                json_quoted(found[2]->entry->name), shape_text(expected.shape), shape_text(stored));
+    }
+  }
+  const Dtype dtype = quantised_dtype(config.quantization->format);
+  // int4 words are read bytewise, so any address will do.
+  Tensor tensor(found[0]->entry->data.data(), dtype, {n, k});
+  const Dtype scale_dtype = dtype == Dtype::kF8E4M3 ? Dtype::kF32 : Dtype::kBF16;
+  tensor.scales = {const_cast<void*>(aligned(*found[1]->entry, scale_dtype)), config.quantization->block_rows,
+                   config.quantization->block_columns};
+  n_quantised += 1;
+  return tensor;
+}
+
 void Checkpoint::Impl::load_row(const TensorRow& row, Directory& directory,
                                 std::vector<std::string>& missing) {
   if (tensor_count(row, config) == 0) return;
@@ -168,6 +223,11 @@ void Checkpoint::Impl::load_row(const TensorRow& row, Directory& directory,
     }
     for (int64_t e = 0; e < (row.per_expert() ? config.n_routed_experts : 1); ++e) {
       std::string name = tensor_name(row, i, e);
+      if (const std::optional<Tensor> quantised = load_quantised(name, expected, directory, missing)) {
+        row.bind(*quantised, weights, i, e);
+        tensors.push_back({std::move(name), *quantised});
+        continue;
+      }
       const auto it = directory.find(name);
       if (it == directory.end()) {
         missing.push_back(std::move(name));
@@ -210,7 +270,12 @@ void Checkpoint::Impl::load_tensors(const WeightFiles& weight_files) {
     if (!found.used) extra.emplace_back(name);
   }
   std::sort(extra.begin(), extra.end());
-  if (missing.empty() && extra.empty()) return;
+  if (missing.empty() && extra.empty()) {
+    if (!config.quantization || n_quantised > 0) return;
+    bad_input((model_dir / "config.json").string(),
+              "key \"quantization_config\": says {}, but no tensor is stored so",
+              quantization_text(*config.quantization));
+  }
   const std::string where = shards.size() == 1 ? shards[0].path().string() : model_dir.string();
   if (extra.empty()) bad_input(where, "missing tensors that config.json asks for: {}", some_of(missing));
   if (missing.empty())
@@ -239,7 +304,9 @@ Checkpoint Checkpoint::load(const fs::path& model_dir) {
   impl->load_tensors(weight_files);
 
   uint64_t bytes = 0;
-  for (const CheckpointTensor& tensor : impl->tensors) bytes += tensor.tensor.bytes();
+  for (const SafetensorsFile& shard : impl->shards) {
+    for (const SafetensorsEntry& entry : shard.entries()) bytes += entry.data.size();
+  }
   if (weight_files.total_size && *weight_files.total_size != bytes) {
     impl->warnings.push_back(fmt::format("{}: metadata.total_size says {} bytes, the tensors have {}",
                                          weight_files.index->string(), *weight_files.total_size, bytes));

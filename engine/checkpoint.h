@@ -23,7 +23,8 @@ struct CheckpointFile {
   uint64_t size_bytes = 0;
 };
 
-/// A tensor as the checkpoint stores it: experts that are stacked in the file are one entry.
+/// A tensor as the checkpoint stores it: experts that are stacked in the file are one entry, and so are the
+/// parts of a quantised matrix.
 struct CheckpointTensor {
   std::string name;
   Tensor tensor;

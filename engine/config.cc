@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "engine/key_reader.h"
 
 namespace fathom::engine {
 namespace {
@@ -107,100 +108,6 @@ constexpr std::string_view kHarmlessKeys[] = {
     "typical_p",
 };
 
-// One JSON object whose every key must be asked for. The first part of each error is the file and the key.
-class KeyReader {
- public:
-  KeyReader(const json& object, std::string where, std::string prefix = "")
-      : object_(object), where_(std::move(where)), prefix_(std::move(prefix)) {}
-
-  [[noreturn]] void refuse(std::string_view key, const std::string& expected) {
-    const json* value = find(key);
-    bad_input(where_, "key \"{}{}\": expected {}, found {}", prefix_, key, expected,
-              value == nullptr ? std::string("no such key") : value->dump(-1, ' ', true).substr(0, 120));
-  }
-
-  /// The value, or null when the key is missing; either way the key counts as known.
-  const json* find(std::string_view key) {
-    if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.push_back(key);
-    const auto it = object_.find(key);
-    return it == object_.end() ? nullptr : &*it;
-  }
-
-  /// Missing or null.
-  bool absent(std::string_view key) {
-    const json* value = find(key);
-    return value == nullptr || value->is_null();
-  }
-
-  /// A JSON number that is a whole number of [low, high]; 8.0 counts as 8.
-  int64_t integer(std::string_view key, int64_t low, int64_t high) {
-    const json* value = find(key);
-    const std::string expected = fmt::format("an integer of {}..{}", low, high);
-    if (value == nullptr || !value->is_number()) refuse(key, expected);
-    const double number = value->get<double>();
-    if (!(number >= static_cast<double>(low) && number <= static_cast<double>(high)) ||
-        number != std::floor(number)) {
-      refuse(key, expected);
-    }
-    return static_cast<int64_t>(number);
-  }
-  int64_t integer_or(std::string_view key, int64_t low, int64_t high, int64_t missing) {
-    return absent(key) ? missing : integer(key, low, high);
-  }
-
-  /// A finite JSON number, written as an integer or not.
-  double number(std::string_view key) {
-    const json* value = find(key);
-    if (value == nullptr || !value->is_number() || !std::isfinite(value->get<double>()))
-      refuse(key, "a number");
-    return value->get<double>();
-  }
-  std::optional<double> optional_number(std::string_view key) {
-    if (absent(key)) return std::nullopt;
-    return number(key);
-  }
-
-  bool boolean_or(std::string_view key, bool missing) {
-    if (absent(key)) return missing;
-    const json* value = find(key);
-    if (!value->is_boolean()) refuse(key, "true or false");
-    return value->get<bool>();
-  }
-
-  std::string text_or(std::string_view key, std::string missing) {
-    if (absent(key)) return missing;
-    const json* value = find(key);
-    if (!value->is_string()) refuse(key, "a string");
-    return value->get<std::string>();
-  }
-
-  /// A key that may be spelled out only with the value that means "nothing special".
-  void require_neutral(std::string_view key, const json& neutral, std::string_view why) {
-    if (!absent(key) && *find(key) != neutral) refuse(key, fmt::format("{} ({})", neutral.dump(), why));
-  }
-
-  /// Refuses every key that was neither read nor is in `harmless`.
-  void require_all_known(std::span<const std::string_view> harmless) {
-    for (const auto& [key, value] : object_.items()) {
-      if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
-      if (std::find(harmless.begin(), harmless.end(), key) != harmless.end()) continue;
-      bad_input(where_,
-                "unknown key \"{}{}\" (value {}): it may change the mathematics, so it is refused; expected "
-                "only keys "
-                "of DeepSeek-V2 (remove it if the model's code does not read it)",
-                prefix_, key, value.dump(-1, ' ', true).substr(0, 120));
-    }
-  }
-
-  const std::string& where() const { return where_; }
-
- private:
-  const json& object_;
-  std::string where_;
-  std::string prefix_;
-  std::vector<std::string_view> known_;
-};
-
 void check_architecture(KeyReader& keys) {
   if (keys.text_or("model_type", "") != "deepseek_v2") {
     keys.refuse("model_type", "\"deepseek_v2\" (fathom's engine computes no other architecture)");
@@ -219,10 +126,6 @@ void check_architecture(KeyReader& keys) {
   keys.require_neutral("cross_attention_hidden_size", nullptr, "DeepSeek-V2 is a decoder");
   keys.require_neutral("pruned_heads", json::object(), "all heads must be there");
   keys.require_neutral("moe_router_dtype", "float32", "the original router computes in float32");
-  if (!keys.absent("quantization_config")) {
-    keys.refuse("quantization_config",
-                "none: quantised checkpoints are not read; use the bf16, fp16 or fp32 weights");
-  }
   if (keys.text_or("hidden_act", "silu") != "silu") keys.refuse("hidden_act", "\"silu\"");
 }
 
@@ -417,6 +320,7 @@ ModelConfig parse_config(std::string_view json_text, const std::string& where) {
   read_dimensions(keys, config);
   read_experts(keys, config);
   read_rope(keys, config);
+  if (!keys.absent("quantization_config")) config.quantization = read_quantization(keys);
   config.bos_token_id = read_token_id(keys, "bos_token_id", config.vocab_size);
   config.eos_token_id = read_token_id(keys, "eos_token_id", config.vocab_size);
   keys.require_all_known(kHarmlessKeys);

@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "engine/quantization.h"
+
 namespace fathom::engine {
 
 enum class TopkMethod { kGreedy, kGroupLimitedGreedy };
@@ -53,6 +55,7 @@ struct ModelConfig {
   int64_t max_position_embeddings = 0;
   bool attention_bias = false;
   bool tie_word_embeddings = false;
+  std::optional<Quantization> quantization;  // absent: no matrix is quantised
   std::optional<int64_t> bos_token_id;
   std::optional<int64_t> eos_token_id;
 

@@ -35,9 +35,25 @@ int64_t default_budget(int64_t wanted_bytes, int64_t most) {
   return std::min(most, std::max(wanted_bytes, kRoomToShare));
 }
 
+// Before anything is computed: the kernels must be sound here, and able to compute as asked.
+void check_compute(kernels::Space space, kernels::Compute compute, const ModelConfig& config) {
+  kernels::check_kernels(space);
+  const std::string option = fmt::format("--compute {}", kernels::compute_name(compute));
+  const bool integers = config.quantization && config.quantization->format != QuantFormat::kFp8;
+  if (compute == kernels::Compute::kI8 && !integers) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("needs int8 or int4 weights, found {}; fathom model quantize makes them",
+                            config.quantization ? quantization_text(*config.quantization) : "plain ones"),
+                option);
+  }
+  if (const std::optional<std::string> refusal = kernels::compute_refusal(space, compute))
+    throw Error(ErrorKind::kEnvironment, *refusal + "; use --compute fp32", option);
+}
+
 EngineOptions resolved(EngineOptions options, const Checkpoint& checkpoint) {
   kernels::check_usable(options.space);
   const ModelConfig& config = checkpoint.config();
+  check_compute(options.space, options.compute, config);
   if (options.n_threads == 0) options.n_threads = usable_processors();
   if (options.n_threads < 1)
     throw Error(ErrorKind::kUsage, fmt::format("{} threads; expected at least 1", options.n_threads));
@@ -78,6 +94,7 @@ WorkspaceLimits workspace_limits(const EngineOptions& options) {
   if (options.schedule == Schedule::kAlone) limits.max_runs = 1;
   limits.max_rows = options.chunk_tokens;
   limits.max_positions = *options.max_tokens;
+  limits.compute = options.compute;
   return limits;
 }
 
@@ -138,6 +155,14 @@ struct EmbeddedEngine::Impl {
   AttentionForm generated_form() const {
     return options.attention == AttentionRule::kExpanded ? AttentionForm::kExpanded
                                                          : AttentionForm::kAbsorbed;
+  }
+
+  // "stored", "bf16"; of a quantised checkpoint "int8, groups of 128", followed by ", bf16" where it applies.
+  std::string weights_name() const {
+    // bf16 asked of a checkpoint that is bf16 changes nothing.
+    const bool is_rounded = !rounded.buffers.empty();
+    if (!config.quantization) return is_rounded ? "bf16" : "stored";
+    return quantization_text(*config.quantization) + (is_rounded ? ", bf16" : "");
   }
 
   std::optional<std::string> refusal_of_ids(std::span<const TokenId> ids) const;
@@ -255,12 +280,11 @@ std::string EmbeddedEngine::numerics_json() const {
   const kernels::Space space = impl_->stream.space;
   return nlohmann::json{
       {"attention", attention_rule_name(impl_->options.attention)},
-      {"compute", "fp32"},
+      {"compute", kernels::compute_name(impl_->options.compute)},
       {"instruction_set", kernels::instruction_set(space)},
       {"kernel_set", kernels::kernel_set(space)},
       {"kv", kernels::latent_format_name(impl_->options.kv)},
-      // bf16 asked of a checkpoint that is bf16 changes nothing.
-      {"weights", impl_->rounded.buffers.empty() ? "stored" : "bf16"},
+      {"weights", impl_->weights_name()},
   }
       .dump();
 }

@@ -34,6 +34,8 @@ struct EngineOptions {
   // what results depend on (in numerics_json)
   kernels::Space space = kernels::Space::kCpu;  ///< through the kernel set
   WeightDtype dtype = WeightDtype::kF32;
+  kernels::Compute compute =
+      kernels::Compute::kF32;  ///< of the linear matrices; router, head, attention: fp32
   AttentionRule attention = AttentionRule::kAuto;
   kernels::LatentFormat kv = kernels::LatentFormat::kF32;
 
@@ -60,7 +62,8 @@ struct SequenceLogprobs {
 class EmbeddedEngine : public Engine {
  public:
   /// Throws Error{kBadInput} for a checkpoint whose tokenizer or EOS ids do not fit, Error{kUsage} for
-  /// options out of range. `tokenizer` may be null: generations then have ids but no text, and stop strings
+  /// options out of range, Error{kEnvironment} for a compute that this machine has no instructions for.
+  /// `tokenizer` may be null: generations then have ids but no text, and stop strings
   /// are refused.
   EmbeddedEngine(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<const Tokenizer> tokenizer,
                  const EngineOptions& options);

@@ -32,7 +32,9 @@ void Forward::moe(int64_t i, const MoeWeights& w) {
   const Tensor experts = work_.routes[static_cast<size_t>(i)].rows(n);  // [T, k]
   const Tensor weights = work_.expert_weights.rows(n);                  // [T, k]
 
-  linear({.x = normed, .weight = w.gate, .out = router_logits});
+  // The router is fp32 whatever --compute says.
+  kernels::linear(stream_,
+                  {.x = normed, .weight = w.gate, .out = router_logits, .scratch = work_.scratch.scratch()});
   kernels::route(stream_, {.logits = router_logits,
                            .n_group = grouped ? config_.n_group : 1,
                            .topk_group = grouped ? config_.topk_group : 1,
@@ -48,6 +50,7 @@ void Forward::moe(int64_t i, const MoeWeights& w) {
                                  .up = tensors.up,
                                  .down = tensors.down,
                                  .out = work_.delta.rows(n),
+                                 .compute = work_.limits.compute,
                                  .scratch = work_.scratch.scratch()});
   if (w.shared_experts) mlp(*w.shared_experts, Sum::kAdd);
 }

@@ -78,6 +78,7 @@ void Forward::layer(int64_t i) {
 }
 
 void Forward::linear(kernels::Linear args) {
+  args.compute = work_.limits.compute;
   args.scratch = work_.scratch.scratch();
   kernels::linear(stream_, args);
 }

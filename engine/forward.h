@@ -65,7 +65,7 @@ class Forward {
   void attention(int64_t i);
   void attend(int64_t i, AttentionForm form);
   void mlp(const MlpWeights& w, Sum sum);
-  /// kernels::linear with the workspace's scratch.
+  /// kernels::linear with the workspace's scratch and arithmetic.
   void linear(kernels::Linear args);
   void moe(int64_t i, const MoeWeights& w);
   /// Final norm and lm_head of the rows in `staging_`, at most max_head_rows: [n, V]. Empties `staging_`.

@@ -19,7 +19,8 @@ Tensor Forward::logits() {
   kernels::rms_norm(
       stream_,
       {.x = hidden, .weight = weights_.norm, .eps = static_cast<float>(config_.rms_norm_eps), .out = hidden});
-  linear({.x = hidden, .weight = weights_.lm_head, .out = logits});
+  kernels::linear(
+      stream_, {.x = hidden, .weight = weights_.lm_head, .out = logits, .scratch = work_.scratch.scratch()});
   check_finite(logits, 2 * config_.num_hidden_layers);
   return logits;
 }

@@ -12,7 +12,8 @@ namespace fathom::engine {
 /// --dtype: the precision of the weights. Activations, accumulation and the cache are fp32 in either case.
 enum class WeightDtype {
   kF32,   ///< as stored, widened to fp32 in registers
-  kBF16,  ///< rounded to bf16 (nearest even), but for the router, which both references keep in fp32
+  kBF16,  ///< rounded to bf16 (nearest even), but for quantised matrices and the router, which both
+          ///< references keep in fp32
 };
 
 /// Views of the rounded weights and the memory behind them. Tensors that need no rounding stay where they

@@ -1,5 +1,7 @@
 #include "engine/tensor_table.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace fathom::engine {
@@ -131,6 +133,14 @@ std::string_view tensor_group_name(TensorGroup group) {
       return "head";
   }
   FATHOM_CHECK(false, "group {}", static_cast<int>(group));
+}
+
+// kv_b_proj stays plain: the absorbed form of attention reads its rows the other way round.
+bool TensorRow::may_be_quantised() const {
+  const bool matrix = std::count(shape.begin(), shape.end(), ',') == 1;
+  const bool kept = group == Group::kEmbedding || group == Group::kRouter || layout == kStacked ||
+                    name.find("kv_b_proj") != std::string_view::npos;
+  return matrix && !kept;
 }
 
 std::span<const TensorRow> tensor_table() {

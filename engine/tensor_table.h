@@ -40,6 +40,8 @@ struct TensorRow {
   std::string_view dtypes = "BF16 F16 F32";           // safetensors names that are accepted
 
   bool per_layer() const { return name.find("{i}") != std::string_view::npos; }
+  /// Whether a quantised checkpoint may hold this matrix quantised (engine/quantization.h).
+  bool may_be_quantised() const;
   bool per_expert() const { return name.find("{e}") != std::string_view::npos; }
 };
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "engine/quantization.h"
 
 namespace fathom::engine {
 namespace {
@@ -81,7 +82,17 @@ Partial scan_numbers(const char* data, int64_t n) {
   return partial;
 }
 
+// A quantised chunk is widened piece by piece. What its scales do to it counts: a NaN scale is many NaNs.
+Partial scan_quantised(const Tensor& tensor, int64_t begin, int64_t end) {
+  std::vector<float> numbers(static_cast<size_t>(end - begin));
+  for (int64_t i = begin; i < end; ++i) {
+    numbers[static_cast<size_t>(i - begin)] = matrix_number(tensor, i / tensor.shape[1], i % tensor.shape[1]);
+  }
+  return scan_numbers<FromF32>(reinterpret_cast<const char*>(numbers.data()), end - begin);
+}
+
 Partial scan_chunk(const Tensor& tensor, int64_t begin, int64_t end) {
+  if (kernels::is_quantised(tensor.dtype)) return scan_quantised(tensor, begin, end);
   const char* data =
       static_cast<const char*>(tensor.data) + static_cast<size_t>(begin) * kernels::dtype_bytes(tensor.dtype);
   switch (tensor.dtype) {

@@ -32,14 +32,15 @@ size_t scratch_bytes(const kernels::Stream& stream, const ModelConfig& c, const 
       std::max({kernels::mla_expanded_scratch_bytes(stream, shape, limits.max_rows, limits.max_runs),
                 kernels::mla_absorbed_scratch_bytes(stream, shape, limits.max_rows),
                 kernels::sample_scratch_bytes(stream, limits.max_head_rows, c.vocab_size),
-                kernels::linear_scratch_bytes(stream, widest_inputs(c))});
+                kernels::linear_scratch_bytes(stream, limits.compute, limits.max_rows, widest_inputs(c))});
   if (c.n_routed_experts > 0) {
     bytes = std::max(bytes,
                      kernels::expert_mlps_scratch_bytes(stream, {.max_rows = limits.max_rows,
                                                                  .n_experts = c.n_routed_experts,
                                                                  .experts_per_token = c.num_experts_per_tok,
                                                                  .hidden = c.hidden_size,
-                                                                 .width = c.moe_intermediate_size}));
+                                                                 .width = c.moe_intermediate_size,
+                                                                 .compute = limits.compute}));
   }
   return bytes;
 }

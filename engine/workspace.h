@@ -18,6 +18,7 @@ struct WorkspaceLimits {
   int64_t max_targets = 4096;  ///< ids scored from those rows at a time
   int64_t max_positions = 0;   ///< longest sequence
   int64_t max_top = 20;
+  kernels::Compute compute = kernels::Compute::kF32;  ///< of the matrices, but for router, head and kv_b_proj
 };
 
 /// A buffer for one kind of activation, and views of its front.

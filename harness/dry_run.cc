@@ -82,7 +82,8 @@ double measured_flops(int64_t hidden_size, int threads) {
   const kernels::Tensor xs(x.data(), kernels::Dtype::kF32, {kRows, n});
   const kernels::Tensor ws(w.data(), kernels::Dtype::kBF16, {n, n});
   const kernels::Tensor ys(y.data(), kernels::Dtype::kF32, {kRows, n});
-  const kernels::Buffer scratch(kernels::Space::kCpu, kernels::linear_scratch_bytes(stream, n));
+  const kernels::Buffer scratch(kernels::Space::kCpu,
+                                kernels::linear_scratch_bytes(stream, kernels::Compute::kF32, kRows, n));
   const auto start = std::chrono::steady_clock::now();
   double elapsed = 0;
   int64_t products = 0;

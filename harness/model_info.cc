@@ -47,7 +47,7 @@ StoredWeights describe_stored(const engine::Checkpoint& checkpoint) {
   }
   stored.n_tensors = static_cast<int64_t>(checkpoint.tensors().size());
   for (const engine::CheckpointTensor& tensor : checkpoint.tensors()) {
-    stored.bytes += tensor.tensor.bytes();
+    stored.bytes += tensor.tensor.bytes() + tensor.tensor.scale_bytes();
     ++stored.tensors_of_dtype[std::string(kernels::dtype_name(tensor.tensor.dtype))];
     stored.stacked_experts = stored.stacked_experts || tensor.tensor.rank == 3;
   }
@@ -109,6 +109,7 @@ void add_architecture(Page& page, const ModelInfo& info) {
             format_count(static_cast<int64_t>(info.stored->bytes)), info.stored->n_files,
             info.stored->n_files == 1 ? "" : "s", format_count(info.stored->n_tensors), dtypes,
             info.stored->stacked_experts ? "; experts stacked" : "");
+  if (c.quantization) page.line("quantised", "{}", engine::quantization_text(*c.quantization));
 }
 
 void add_parameters(Page& page, const ModelGeometry& g) {
@@ -234,6 +235,8 @@ json model_info_json(const ModelInfo& info) {
             {"active_without_input_embedding", g.active_without_input_embedding},
             {"active_without_embedding_and_head", g.active_without_embedding_and_head},
             {"groups", groups}}},
+          {"quantization",
+           info.config.quantization ? json(engine::quantization_text(*info.config.quantization)) : json()},
           {"weights",
            {{"tensors", g.n_tensors}, {"bytes_16bit", g.parameters * kBytesPerElement}, {"stored", stored}}},
           {"cache", cache_json(g.cache)},

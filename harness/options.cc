@@ -60,6 +60,11 @@ void add_engine_options(CLI::App& command, EngineChoice& choice) {
       {{"fp32", engine::WeightDtype::kF32}, {"bf16", engine::WeightDtype::kBF16}},
       "weights as stored (fp32, widened exactly) or rounded to bf16 first; activations and sums are fp32 "
       "in either case");
+  add_choice(
+      command, "--compute", choice.options.compute,
+      {{"fp32", kernels::Compute::kF32}, {"bf16", kernels::Compute::kBF16}, {"int8", kernels::Compute::kI8}},
+      "arithmetic of the linear matrices: bf16 rounds activations and weights and needs AVX-512 BF16; "
+      "int8 quantises activations and needs int8 or int4 weights. Another numerics identity");
   add_choice(command, "--attention", choice.options.attention,
              {{"auto", engine::AttentionRule::kAuto},
               {"expanded", engine::AttentionRule::kExpanded},

@@ -73,6 +73,28 @@ void check_mla(const Mla& args) {
 
 }  // namespace
 
+std::string_view compute_name(Compute compute) {
+  switch (compute) {
+    case Compute::kF32:
+      return "fp32";
+    case Compute::kBF16:
+      return "bf16";
+    case Compute::kI8:
+      return "int8";
+  }
+  FATHOM_CHECK(false, "compute {}", static_cast<int>(compute));
+}
+
+std::optional<std::string> compute_refusal(Space space, Compute compute) {
+  if (space == Space::kCpu) return cpu::compute_refusal(compute);
+  if (compute == Compute::kF32) return std::nullopt;
+  return "the CUDA kernels compute in fp32 alone";
+}
+
+void check_kernels(Space space) {
+  if (space == Space::kCpu) cpu::check_instruction_set();
+}
+
 std::string kernel_set(Space space) {
   return space == Space::kCuda ? cuda::kernel_set() : cpu::kernel_set();
 }
@@ -161,14 +183,14 @@ void linear(const Stream& stream, const Linear& args) {
   if (args.bias.data != nullptr) require_plain(args.bias, {n}, "linear bias");
   require(args.out, Dtype::kF32, {t, n}, "linear out");
   if (on_device(stream)) return cuda::linear(stream, args);
-  require_scratch(args.scratch, linear_scratch_bytes(stream, k), "linear");
+  require_scratch(args.scratch, linear_scratch_bytes(stream, args.compute, t, k), "linear");
   cpu::linear(stream, args);
 }
 
-size_t linear_scratch_bytes(const Stream& stream, int64_t max_inputs) {
+size_t linear_scratch_bytes(const Stream& stream, Compute compute, int64_t max_rows, int64_t max_inputs) {
   check_space(stream);
   if (on_device(stream)) return 0;
-  return cpu::linear_scratch_bytes(stream, max_inputs);
+  return cpu::linear_scratch_bytes(stream, compute, max_rows, max_inputs);
 }
 
 void rope_table(const Stream& stream, const RopeTable& args) {
@@ -268,10 +290,15 @@ void expert_mlps(const Stream& stream, const ExpertMlps& args) {
     require_matrix(args.gate[e], {m, h}, "expert gate");
     require_matrix(args.up[e], {m, h}, "expert up");
     require_matrix(args.down[e], {h, m}, "expert down");
+    for (const Tensor* w : {&args.gate[e], &args.up[e], &args.down[e]}) {
+      FATHOM_CHECK(w->dtype == args.gate[0].dtype && w->scales.columns == args.gate[0].scales.columns,
+                   "expert {} is {}, the first {}", e, w->describe(), args.gate[0].describe());
+    }
   }
-  require_scratch(args.scratch,
-                  expert_mlps_scratch_bytes(stream, {t, static_cast<int64_t>(n_experts), k, h, m}),
-                  "expert_mlps");
+  require_scratch(
+      args.scratch,
+      expert_mlps_scratch_bytes(stream, {t, static_cast<int64_t>(n_experts), k, h, m, args.compute}),
+      "expert_mlps");
   if (on_device(stream)) return cuda::expert_mlps(stream, args);
   cpu::expert_mlps(stream, args);
 }

@@ -24,8 +24,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "kernels/latent_format.h"
 #include "kernels/tensor.h"
@@ -54,6 +56,22 @@ struct Scratch {
 /// ("cpu-1") and the instruction set they run on ("AVX2").
 std::string kernel_set(Space space);
 std::string instruction_set(Space space);
+
+/// The arithmetic of `linear` and `expert_mlps` (docs/numerics.md).
+enum class Compute : uint8_t {
+  kF32,   ///< fp32 activations times the numbers that the weights stand for, in fp32
+  kBF16,  ///< both rounded to bf16, products added in fp32 in the order of the machine's bf16 dot product
+  kI8,  ///< with I8 and I4 weights: activations quantised per token and group, integer products; others: kF32
+};
+std::string_view compute_name(Compute compute);  // "fp32", "bf16", "int8"
+
+/// Why this machine cannot compute so, or nothing. The first call for a kind of arithmetic checks its kernels
+/// against a scalar twin.
+std::optional<std::string> compute_refusal(Space space, Compute compute);
+
+/// Checks the kernels of the chosen instruction set against a scalar twin, once a process, and chooses
+/// another when they fail. Throws Error{kEnvironment} when none passes.
+void check_kernels(Space space);
 
 // ---------------------------------------------------------------------------------------------------------
 // Moving numbers
@@ -126,10 +144,11 @@ struct Linear {
   Tensor bias;    // [N], or empty
   Tensor out;     // [T, N] F32
   bool accumulate = false;
+  Compute compute = Compute::kF32;
   Scratch scratch;
 };
 void linear(const Stream& stream, const Linear& args);
-size_t linear_scratch_bytes(const Stream& stream, int64_t max_inputs);
+size_t linear_scratch_bytes(const Stream& stream, Compute compute, int64_t max_rows, int64_t max_inputs);
 
 // ---------------------------------------------------------------------------------------------------------
 // Positions and the latent cache
@@ -253,6 +272,7 @@ struct ExpertMlps {
   std::span<const Tensor> up;    // E of [m, h]
   std::span<const Tensor> down;  // E of [h, m]
   Tensor out;                    // [T, h] F32
+  Compute compute = Compute::kF32;
   Scratch scratch;
 };
 void expert_mlps(const Stream& stream, const ExpertMlps& args);
@@ -262,6 +282,7 @@ struct ExpertMlpsShape {
   int64_t experts_per_token = 0;
   int64_t hidden = 0;  ///< h
   int64_t width = 0;   ///< m
+  Compute compute = Compute::kF32;
 };
 size_t expert_mlps_scratch_bytes(const Stream& stream, const ExpertMlpsShape& shape);
 

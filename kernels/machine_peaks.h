@@ -1,6 +1,8 @@
 // What this machine can do at best, measured: the roof that benchmarks are held against.
 #pragma once
 
+#include <optional>
+
 #include "base/thread_pool.h"
 
 namespace fathom::kernels {
@@ -8,6 +10,11 @@ namespace fathom::kernels {
 /// FLOP/s of independent fp32 fused multiply-adds in registers (2 FLOP each) on all of the pool's threads,
 /// with the vectors that the CPU kernels use: the best of a few runs of a tenth of a second.
 double measure_fma_peak(ThreadPool& pool);
+
+/// The same for the dot products of --compute bf16 and int8 in registers, an addition and a multiplication of
+/// a pair being 2 operations; absent where the machine has no such instruction.
+std::optional<double> measure_bf16_peak(ThreadPool& pool);
+std::optional<double> measure_int8_peak(ThreadPool& pool);
 
 /// Bytes/s of reading memory that no cache holds, on all of the pool's threads: the best of a few sweeps over
 /// half a GiB, less where the machine has little memory.

@@ -21,6 +21,11 @@ double Figure::rate() const {
 }
 
 std::optional<double> Figure::share_of_peak(const MachinePeaks& peaks) const {
+  if (dot_products) {
+    const auto peak = peaks.dot_products.find(dot_products->first);
+    if (peak == peaks.dot_products.end()) return std::nullopt;
+    return (flop.value_or(0.0) / peaks.flops + dot_products->second / peak->second) / median(seconds);
+  }
   if (flop) return *flop / median(seconds) / peaks.flops;
   if (bytes) return *bytes / median(seconds) / peaks.read_bandwidth;
   return std::nullopt;
@@ -34,8 +39,13 @@ std::string figure_header() {
 std::string figure_line(const Figure& figure, const MachinePeaks& peaks) {
   const auto [fastest, slowest] = std::minmax_element(figure.seconds.begin(), figure.seconds.end());
   const std::optional<double> share = figure.share_of_peak(peaks);
-  const std::string roof =
-      share ? fmt::format("{:5.1f} % of {}", 100 * *share, figure.flop ? "FMA" : "read bandwidth") : "";
+  const std::string limit =
+      figure.dot_products
+          ? fmt::format("{} dot products{}", kernels::compute_name(figure.dot_products->first),
+                        figure.flop ? " and FMA" : "")
+      : figure.flop ? "FMA"
+                    : "read bandwidth";
+  const std::string roof = share ? fmt::format("{:5.1f} % of {}", 100 * *share, limit) : "";
   return fmt::format("{:<28} {:>8} {:>12.2f} {:>12.2f} {:>12.2f}  {}\n", figure.name, figure.unit,
                      figure.rate(), figure.items / *slowest, figure.items / *fastest, roof);
 }
@@ -63,6 +73,8 @@ nlohmann::json figures_json(const std::vector<Figure>& figures, const MachinePea
   nlohmann::json with_peaks = context;
   with_peaks["fma_flop_per_second"] = peaks.flops;
   with_peaks["read_bytes_per_second"] = peaks.read_bandwidth;
+  for (const auto& [compute, peak] : peaks.dot_products)
+    with_peaks[fmt::format("{}_dot_operations_per_second", kernels::compute_name(compute))] = peak;
   return {{"context", std::move(with_peaks)}, {"benchmarks", std::move(benchmarks)}};
 }
 

@@ -2,10 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "kernels/kernels.h"
 
 namespace fathom::harness {
 
@@ -13,6 +17,8 @@ namespace fathom::harness {
 struct MachinePeaks {
   double flops = 0.0;           ///< fp32 FLOP/s
   double read_bandwidth = 0.0;  ///< bytes/s
+  /// Operations/s of the dot products of --compute bf16 and int8; absent where the machine has none.
+  std::map<kernels::Compute, double> dot_products = {};
 };
 
 struct Figure {
@@ -22,9 +28,12 @@ struct Figure {
   std::vector<double> seconds;  ///< one a repeat
   std::optional<double> flop;   ///< of one repeat, where arithmetic is the limit
   std::optional<double> bytes;  ///< read in one repeat, where memory is the limit
+  /// Beside flop, operations of one repeat that --compute bf16 or int8 does as dot products.
+  std::optional<std::pair<kernels::Compute, double>> dot_products = {};
 
   double rate() const;  ///< items a second at the median of the repeats
-  /// Share of the machine's peak at the median, of the limit that is known; nothing when none is.
+  /// Share of the machine's peak at the median, of the limit that is known; nothing when none is. Dot
+  /// products and fp32 arithmetic together: the time of both at their peaks over the time taken.
   std::optional<double> share_of_peak(const MachinePeaks& peaks) const;
 };
 

@@ -61,6 +61,16 @@ double attention_flop(const engine::ModelConfig& c, double n_tokens) {
          n_tokens * n_tokens;
 }
 
+// Parameters that a token is multiplied with in the arithmetic of --compute.
+double computed_parameters(const engine::ModelGeometry& geometry) {
+  int64_t sum = 0;
+  for (const engine::TensorSummary& tensor : geometry.tensors) {
+    if (tensor.row->may_be_quantised() && tensor.row->group != engine::TensorGroup::kHead)
+      sum += tensor.active_parameters;
+  }
+  return static_cast<double>(sum);
+}
+
 }  // namespace
 
 Figure bench_prefill(const BenchModel& model, int64_t n_tokens, int repeats) {
@@ -68,18 +78,23 @@ Figure bench_prefill(const BenchModel& model, int64_t n_tokens, int repeats) {
   const engine::ModelGeometry geometry = engine::measure_geometry(config);
   const auto n = static_cast<double>(n_tokens);
   std::mt19937_64 random(1);
-  return repeated({.name = fmt::format("prefill/{}", n_tokens),
-                   .unit = "tok/s",
-                   .items = n,
-                   .flop = 2.0 * static_cast<double>(geometry.active_without_embedding_and_head) * n +
-                           attention_flop(config, n)},
-                  repeats, [&] {
-                    engine::ScoreRequest request{random_ids(n_tokens, config.vocab_size, random), {{0}}};
-                    const auto start = Clock::now();
-                    model.loaded->engine->submit({0, std::move(request)});
-                    collect(*model.loaded->engine);
-                    return seconds_since(start);
-                  });
+  Figure figure{.name = fmt::format("prefill/{}", n_tokens),
+                .unit = "tok/s",
+                .items = n,
+                .flop = 2.0 * static_cast<double>(geometry.active_without_embedding_and_head) * n +
+                        attention_flop(config, n)};
+  if (model.compute != kernels::Compute::kF32) {
+    const double dot_flop = 2.0 * computed_parameters(geometry) * n;
+    figure.dot_products = {model.compute, dot_flop};
+    *figure.flop -= dot_flop;
+  }
+  return repeated(std::move(figure), repeats, [&] {
+    engine::ScoreRequest request{random_ids(n_tokens, config.vocab_size, random), {{0}}};
+    const auto start = Clock::now();
+    model.loaded->engine->submit({0, std::move(request)});
+    collect(*model.loaded->engine);
+    return seconds_since(start);
+  });
 }
 
 Figure bench_decode(const BenchModel& model, int64_t n_sequences, int repeats) {
@@ -157,29 +172,48 @@ Figure bench_tokenizer(const BenchModel& model, int64_t n_kilobytes, int repeats
                   });
 }
 
-Figure bench_gemm(ThreadPool& pool, int64_t n_rows, int repeats) {
+Figure bench_gemm(ThreadPool& pool, const GemmCase& gemm, int64_t n_rows, int repeats) {
   const auto n = static_cast<size_t>(n_rows), width = static_cast<size_t>(kGemmWidth);
+  const bool integers = gemm.weights == kernels::Dtype::kI8 || gemm.weights == kernels::Dtype::kI4;
+  if (gemm.compute == kernels::Compute::kI8 && !integers)
+    throw Error(ErrorKind::kUsage, "needs --format int8 or int4", "--compute int8");
+  if (const auto refusal = kernels::compute_refusal(kernels::Space::kCpu, gemm.compute))
+    throw Error(ErrorKind::kEnvironment, *refusal, "--compute");
   std::vector<float> x(n * width, 0.5f), y(n * width);
-  const std::vector<uint16_t> w(width * width, 0x3f80);  // bf16 1.0
+  // 1.0 in bf16; as codes, some number in any format, and a scale of 1.0 for every group.
+  const std::vector<uint16_t> w(width * width, 0x3f80), scales(width * width / 32, 0x3f80);
+  const std::vector<float> fp8_scales(width * width / (128 * 128), 1.0f);
   const kernels::Stream stream{.pool = &pool};
   const kernels::Tensor xs(x.data(), kernels::Dtype::kF32, {n_rows, kGemmWidth});
-  const kernels::Tensor ws(w.data(), kernels::Dtype::kBF16, {kGemmWidth, kGemmWidth});
+  kernels::Tensor ws(w.data(), gemm.weights, {kGemmWidth, kGemmWidth});
+  if (gemm.weights == kernels::Dtype::kF8E4M3) {
+    ws.scales = {const_cast<float*>(fp8_scales.data()), 128, 128};
+  } else if (integers) {
+    ws.scales = {const_cast<uint16_t*>(scales.data()), 1, gemm.weights == kernels::Dtype::kI8 ? 128 : 64};
+  }
   const kernels::Tensor ys(y.data(), kernels::Dtype::kF32, {n_rows, kGemmWidth});
-  const kernels::Buffer scratch(kernels::Space::kCpu, kernels::linear_scratch_bytes(stream, kGemmWidth));
+  const kernels::Buffer scratch(kernels::Space::kCpu,
+                                kernels::linear_scratch_bytes(stream, gemm.compute, n_rows, kGemmWidth));
   const double flop = 2.0 * static_cast<double>(n_rows * kGemmWidth * kGemmWidth);
   // Few rows are over too soon for the clock: as many products as make a gigaflop.
   const auto n_products = std::max<int64_t>(1, static_cast<int64_t>(1e9 / flop));
-  return repeated({.name = fmt::format("gemm/{}x{}x{}", n_rows, kGemmWidth, kGemmWidth),
-                   .unit = "GFLOP/s",
-                   .items = flop * static_cast<double>(n_products) / 1e9,
-                   .flop = flop * static_cast<double>(n_products)},
-                  repeats, [&] {
-                    const auto start = Clock::now();
-                    for (int64_t i = 0; i < n_products; ++i)
-                      kernels::linear(stream,
-                                      {.x = xs, .weight = ws, .out = ys, .scratch = scratch.scratch()});
-                    return seconds_since(start);
-                  });
+  Figure figure{.name = fmt::format("gemm/{}/{}/{}x{}x{}", kernels::dtype_name(gemm.weights),
+                                    kernels::compute_name(gemm.compute), n_rows, kGemmWidth, kGemmWidth),
+                .unit = "GFLOP/s",
+                .items = flop * static_cast<double>(n_products) / 1e9};
+  if (gemm.compute == kernels::Compute::kF32) {
+    figure.flop = flop * static_cast<double>(n_products);
+  } else {
+    figure.dot_products = {gemm.compute, flop * static_cast<double>(n_products)};
+  }
+  return repeated(std::move(figure), repeats, [&] {
+    const auto start = Clock::now();
+    for (int64_t i = 0; i < n_products; ++i) {
+      kernels::linear(
+          stream, {.x = xs, .weight = ws, .out = ys, .compute = gemm.compute, .scratch = scratch.scratch()});
+    }
+    return seconds_since(start);
+  });
 }
 
 }  // namespace fathom::harness

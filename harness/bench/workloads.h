@@ -13,10 +13,12 @@ namespace fathom::harness {
 struct BenchModel {
   LoadedEngine* loaded = nullptr;
   double weight_bytes_per_parameter = 0.0;
+  kernels::Compute compute = kernels::Compute::kF32;
 };
 
 /// A prompt of `n_tokens` random ids, computed whole. FLOP: 2 for each weight that a token uses, without
-/// embedding and head, and for attention in the expanded form 2 H (dn + dr + dv) n^2 / 2 a layer.
+/// embedding and head, and for attention in the expanded form 2 H (dn + dr + dv) n^2 / 2 a layer. With
+/// --compute bf16 or int8 the FLOP of the matrices that it holds for are dot products.
 Figure bench_prefill(const BenchModel& model, int64_t n_tokens, int repeats);
 
 /// `n_sequences` generations side by side after a prompt of 32 tokens, 64 tokens each, from the first to the
@@ -29,7 +31,13 @@ Figure bench_score(const BenchModel& model, int64_t n_header, int repeats);
 /// Text through the tokenizer, MB/s on one thread.
 Figure bench_tokenizer(const BenchModel& model, int64_t n_kilobytes, int repeats);
 
-/// `n_rows` fp32 rows times a bf16 matrix of 2,048 by 2,048.
-Figure bench_gemm(ThreadPool& pool, int64_t n_rows, int repeats);
+/// A product of fp32 rows with a matrix of 2,048 by 2,048: its format (integers in groups of 128 for kI8 and
+/// 64 for kI4), and the arithmetic. Throws Error{kUsage} for kI8 with other weights than integers,
+/// Error{kEnvironment} for what the machine cannot compute.
+struct GemmCase {
+  kernels::Dtype weights = kernels::Dtype::kBF16;
+  kernels::Compute compute = kernels::Compute::kF32;
+};
+Figure bench_gemm(ThreadPool& pool, const GemmCase& gemm, int64_t n_rows, int repeats);
 
 }  // namespace fathom::harness

@@ -24,8 +24,23 @@ struct BenchOptions {
   std::vector<std::string> what;
   std::vector<int64_t> sizes;
   int repeats = 5;
+  std::string format = "bf16";
   std::string output;
 };
+
+// Of gemm's matrix.
+const std::map<std::string, kernels::Dtype> kFormats = {{"fp32", kernels::Dtype::kF32},
+                                                        {"bf16", kernels::Dtype::kBF16},
+                                                        {"fp8", kernels::Dtype::kF8E4M3},
+                                                        {"int8", kernels::Dtype::kI8},
+                                                        {"int4", kernels::Dtype::kI4}};
+
+MachinePeaks measure_peaks(ThreadPool& pool) {
+  MachinePeaks peaks{kernels::measure_fma_peak(pool), kernels::measure_read_bandwidth(pool)};
+  if (const auto peak = kernels::measure_bf16_peak(pool)) peaks.dot_products[kernels::Compute::kBF16] = *peak;
+  if (const auto peak = kernels::measure_int8_peak(pool)) peaks.dot_products[kernels::Compute::kI8] = *peak;
+  return peaks;
+}
 
 struct Workload {
   Figure (*run)(const BenchModel& model, int64_t size, int repeats);
@@ -42,27 +57,31 @@ const std::map<std::string, Workload>& workloads() {
   return all;
 }
 
-BenchModel describe(LoadedEngine& loaded) {
+BenchModel describe(LoadedEngine& loaded, kernels::Compute compute) {
   double bytes = 0;
   for (const engine::CheckpointFile& file : loaded.checkpoint->files())
     bytes += static_cast<double>(file.size_bytes);
   const auto parameters = engine::measure_geometry(loaded.checkpoint->config()).parameters;
-  return {&loaded, bytes / static_cast<double>(parameters)};
+  return {&loaded, bytes / static_cast<double>(parameters), compute};
 }
 
 void run_bench(const BenchOptions& options) {
   ThreadPool pool(options.engine.options.n_threads == 0 ? usable_processors()
                                                         : options.engine.options.n_threads);
-  const MachinePeaks peaks{kernels::measure_fma_peak(pool), kernels::measure_read_bandwidth(pool)};
+  const MachinePeaks peaks = measure_peaks(pool);
   const MachineInfo machine = describe_machine();
-  fmt::print("{}, {} threads: {:.1f} GFLOP/s fp32 FMA, {:.1f} GB/s read\n\n", machine.cpu, pool.n_threads(),
+  fmt::print("{}, {} threads: {:.1f} GFLOP/s fp32 FMA, {:.1f} GB/s read", machine.cpu, pool.n_threads(),
              peaks.flops / 1e9, peaks.read_bandwidth / 1e9);
+  for (const auto& [compute, peak] : peaks.dot_products)
+    fmt::print(", {:.1f} G{}/s {} dot products", peak / 1e9, compute == kernels::Compute::kI8 ? "OP" : "FLOP",
+               kernels::compute_name(compute));
+  fmt::print("\n\n");
   std::optional<LoadedEngine> loaded;
   const auto model = [&] {
     if (options.engine.model_dir.empty())
       throw Error(ErrorKind::kUsage, "only gemm runs without a model; give --model DIR");
     if (!loaded) loaded = load_engine(options.engine, WithTokenizer::kYes);
-    return describe(*loaded);
+    return describe(*loaded, options.engine.options.compute);
   };
   std::vector<Figure> figures;
   fmt::print("{}", figure_header());
@@ -71,7 +90,8 @@ void run_bench(const BenchOptions& options) {
     const bool gemm = found == workloads().end();
     const std::vector<int64_t> usual = gemm ? std::vector<int64_t>{1, 16, 512} : found->second.sizes;
     for (const int64_t size : options.sizes.empty() ? usual : options.sizes) {
-      figures.push_back(gemm ? bench_gemm(pool, size, options.repeats)
+      figures.push_back(gemm ? bench_gemm(pool, {kFormats.at(options.format), options.engine.options.compute},
+                                          size, options.repeats)
                              : found->second.run(model(), size, options.repeats));
       fmt::print("{}", figure_line(figures.back(), peaks));
       std::fflush(stdout);
@@ -98,13 +118,14 @@ void add_bench(CLI::App& app, CommandContext&) {
   decode     sequences generated side by side
   score      tokens of the header that 32 questions share
   tokenizer  kilobytes of text
-  gemm       rows times a bf16 matrix of 2,048 x 2,048; needs no --model
+  gemm       rows times a matrix of 2,048 x 2,048 in --format, computed as --compute says; needs no --model
 Each is done once unmeasured, then --repeats times. The last column compares with this machine's measured fp32
-FMA peak or read bandwidth, whichever limits. --output writes the layout of Google Benchmark's JSON.
+FMA peak, its dot products where --compute uses them, or read bandwidth, whichever limits. --output writes the layout of Google Benchmark's JSON.
 
 Examples:
   fathom bench prefill decode --model DIR
-  fathom bench gemm --sizes 1,8,64,512)");
+  fathom bench gemm --sizes 1,8,64,512
+  fathom bench gemm --format int8 --compute int8)");
   command->add_option("WHAT", options->what, "prefill, decode, score, tokenizer, gemm")
       ->required()
       ->check(CLI::IsMember({"prefill", "decode", "score", "tokenizer", "gemm"}));
@@ -114,6 +135,9 @@ Examples:
       ->delimiter(',')
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24))
       ->option_text("N,...");
+  command->add_option("--format", options->format, "gemm's matrix: fp32, bf16, fp8, int8 or int4 (bf16)")
+      ->check(CLI::IsMember({"fp32", "bf16", "fp8", "int8", "int4"}))
+      ->option_text("FORMAT");
   command->add_option("--repeats", options->repeats, "measured repeats (5)")
       ->check(CLI::Range(1, 10000))
       ->option_text("N");

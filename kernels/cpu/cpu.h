@@ -9,6 +9,8 @@ namespace fathom::kernels::cpu {
 
 std::string kernel_set();
 std::string instruction_set();
+std::optional<std::string> compute_refusal(Compute compute);
+void check_instruction_set();
 
 void gather_rows(const Stream& stream, const GatherRows& args);
 void convert(const Stream& stream, const Convert& args);
@@ -17,7 +19,7 @@ void add(const Stream& stream, const Add& args);
 void silu_mul(const Stream& stream, const SiluMul& args);
 void mark_non_finite(const Stream& stream, const MarkNonFinite& args);
 void linear(const Stream& stream, const Linear& args);
-size_t linear_scratch_bytes(const Stream& stream, int64_t max_inputs);
+size_t linear_scratch_bytes(const Stream& stream, Compute compute, int64_t max_rows, int64_t max_inputs);
 void rope_table(const Stream& stream, const RopeTable& args);
 void rope(const Stream& stream, const Rope& args);
 void write_latents(const Stream& stream, const WriteLatents& args);

@@ -28,6 +28,7 @@ struct Groups {
   int32_t* pair_row;   // [T k], ascending within an expert
   float* pair_weight;  // [T k]
   float* hidden;       // [T k, m]
+  std::byte* rows;     // [T], then [T k]: x, then hidden, as the products want them; empty when as they are
   std::byte* panels;   // one of panel_bytes for each thread
   size_t panel_bytes;
 
@@ -36,15 +37,46 @@ struct Groups {
 
 Groups carve_groups(ScratchCursor& cursor, const ExpertMlpsShape& s, int n_threads) {
   const int64_t n_pairs = s.max_rows * s.experts_per_token;
-  const size_t panel = product_panel_bytes(std::max(s.hidden, s.width));
+  const size_t rows = std::max(static_cast<size_t>(s.max_rows) * max_row_bytes(s.compute, s.hidden),
+                               static_cast<size_t>(n_pairs) * max_row_bytes(s.compute, s.width));
+  const size_t panel = max_panel_bytes(s.compute, std::max(s.hidden, s.width));
   return {cursor.take<int32_t>(s.n_experts + 1),
           cursor.take<int64_t>(s.n_experts + 1),
           cursor.take<int32_t>(n_pairs),
           cursor.take<float>(n_pairs),
           cursor.take<float>(n_pairs * s.width),
+          cursor.take<std::byte>(static_cast<int64_t>(rows)),
           cursor.take<std::byte>(static_cast<int64_t>(panel) * n_threads),
           panel};
 }
+
+/// Rows of k numbers as `weight`'s products want them.
+class Rows {
+ public:
+  Rows(const Products& products, const float* x, int64_t k, std::byte* prepared)
+      : products_(products), x_(x), k_(k), prepared_(prepared), row_bytes_(products.row_bytes(k)) {}
+
+  void prepare(const Stream& stream, int64_t n_rows, const Tensor& weight) const {
+    if (row_bytes_ == 0) return;
+    for_ranges(stream, n_rows, row_grain(k_), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r)
+        products_.prepare(x_ + r * k_, k_, weight.scales.columns,
+                          prepared_ + static_cast<size_t>(r) * row_bytes_);
+    });
+  }
+  const void* row(int64_t r) const {
+    if (row_bytes_ == 0) return x_ + r * k_;
+    return prepared_ + static_cast<size_t>(r) * row_bytes_;
+  }
+  const Products& products() const { return products_; }
+
+ private:
+  const Products& products_;
+  const float* x_;
+  int64_t k_;
+  std::byte* prepared_;
+  size_t row_bytes_;
+};
 
 /// Counting sort of the (row, expert) pairs of non-zero weight.
 void group_pairs(const ExpertMlps& args, Groups& groups) {
@@ -71,16 +103,14 @@ void group_pairs(const ExpertMlps& args, Groups& groups) {
 }
 
 /// hidden = silu(gate x) * up x for one block of an expert's pairs and columns.
-void gate_up_block(const ExpertMlps& args, const Groups& groups, int64_t expert, const Block& block) {
-  const int64_t h = args.x.shape[1];
+void gate_up_block(const ExpertMlps& args, const Groups& groups, const Rows& rows, int64_t expert,
+                   const Block& block) {
   const int64_t m = args.gate[0].shape[0];
   const int64_t n_rows = block.row_end - block.row;
   const int64_t n_cols = block.col_end - block.col;
   const int64_t first_pair = groups.offsets[expert] + block.row;
-  const float* x[kMaxRowBlock];
-  for (int64_t r = 0; r < n_rows; ++r) {
-    x[r] = static_cast<const float*>(args.x.data) + groups.pair_row[first_pair + r] * h;
-  }
+  const void* x[kMaxRowBlock];
+  for (int64_t r = 0; r < n_rows; ++r) x[r] = rows.row(groups.pair_row[first_pair + r]);
   alignas(64) float up[kMaxRowBlock * kMaxColBlock];
   float* hidden = groups.hidden + first_pair * m + block.col;
   ProductBlock product{.x = x,
@@ -91,11 +121,11 @@ void gate_up_block(const ExpertMlps& args, const Groups& groups, int64_t expert,
                        .panel = groups.panel(),
                        .y = hidden,
                        .y_stride = m};
-  product_fp32(product);
+  rows.products().multiply(product);
   product.weight = args.up[expert];
   product.y = up;
   product.y_stride = n_cols;
-  product_fp32(product);
+  rows.products().multiply(product);
   for (int64_t r = 0; r < n_rows; ++r) {
     for_vectors(n_cols, [&](int64_t i, int64_t lanes) {
       float* p = hidden + r * m + i;
@@ -106,16 +136,17 @@ void gate_up_block(const ExpertMlps& args, const Groups& groups, int64_t expert,
 
 constexpr int64_t kMaxDownColumns = 192;
 
-/// Columns of the output that a task owns: 48 of every expert's down are a few hundred KiB even for one row,
-/// and every task reads all of `hidden`.
-int64_t down_columns_of_task(const Stream& stream, int64_t n_columns) {
-  return std::clamp<int64_t>(div_up(n_columns, 8 * stream.pool->n_threads() * 16) * 16, 48, kMaxDownColumns);
+/// Columns of the output that a task owns, a multiple of `unit`: 48 of every expert's down are a few hundred KiB
+/// even for one row, and every task reads all of `hidden`.
+int64_t down_columns_of_task(const Stream& stream, int64_t n_columns, int64_t unit) {
+  return std::clamp<int64_t>(div_up(n_columns, 8 * stream.pool->n_threads() * unit) * unit,
+                             std::max<int64_t>(48, unit), kMaxDownColumns);
 }
 
 /// Adds weight * down(hidden) of every expert, in ascending id, to columns [begin, end) of the output.
-void down_columns(const ExpertMlps& args, const Groups& groups, int64_t begin, int64_t end) {
+void down_columns(const ExpertMlps& args, const Groups& groups, const Rows& rows, int64_t begin,
+                  int64_t end) {
   const int64_t h = args.x.shape[1];
-  const int64_t m = args.gate[0].shape[0];
   const int64_t width = end - begin;
   auto* out = static_cast<float*>(args.out.data);
   for (int64_t t = 0; t < args.x.shape[0]; ++t) std::fill(out + t * h + begin, out + t * h + end, 0.0f);
@@ -123,16 +154,16 @@ void down_columns(const ExpertMlps& args, const Groups& groups, int64_t begin, i
   for (size_t e = 0; e < args.down.size(); ++e) {
     for (int64_t pair = groups.offsets[e]; pair < groups.offsets[e + 1]; pair += kMaxRowBlock) {
       const int64_t n_rows = std::min<int64_t>(kMaxRowBlock, groups.offsets[e + 1] - pair);
-      const float* hidden[kMaxRowBlock];
-      for (int64_t r = 0; r < n_rows; ++r) hidden[r] = groups.hidden + (pair + r) * m;
-      product_fp32({.x = hidden,
-                    .n_rows = n_rows,
-                    .weight = args.down[e],
-                    .col = begin,
-                    .n_columns = width,
-                    .panel = groups.panel(),
-                    .y = sums,
-                    .y_stride = width});
+      const void* hidden[kMaxRowBlock];
+      for (int64_t r = 0; r < n_rows; ++r) hidden[r] = rows.row(pair + r);
+      rows.products().multiply({.x = hidden,
+                                .n_rows = n_rows,
+                                .weight = args.down[e],
+                                .col = begin,
+                                .n_columns = width,
+                                .panel = groups.panel(),
+                                .y = sums,
+                                .y_stride = width});
       for (int64_t r = 0; r < n_rows; ++r) {
         const VF32 weight = hn::Set(F32(), groups.pair_weight[pair + r]);
         float* y = out + groups.pair_row[pair + r] * h + begin;
@@ -150,20 +181,27 @@ void ExpertMlpsTwin(const Stream& stream, const ExpertMlps& args) {
   const int64_t h = args.x.shape[1];
   const int64_t m = args.gate[0].shape[0];
   ScratchCursor cursor(args.scratch);
-  Groups groups = carve_groups(cursor, {args.x.shape[0], n_experts, args.experts.shape[1], h, m},
-                               stream.pool->n_threads());
+  Groups groups =
+      carve_groups(cursor, {args.x.shape[0], n_experts, args.experts.shape[1], h, m, args.compute},
+                   stream.pool->n_threads());
   group_pairs(args, groups);
+  const Products& products = products_for(args.compute, args.gate[0].dtype);
   const auto tiling = [&](int64_t e) {
-    return Tiling(groups.offsets[e + 1] - groups.offsets[e], m, h, stream.pool->n_threads());
+    return Tiling(groups.offsets[e + 1] - groups.offsets[e], m, h, products.column_unit,
+                  stream.pool->n_threads());
   };
   groups.tasks[0] = 0;
   for (int64_t e = 0; e < n_experts; ++e) groups.tasks[e + 1] = groups.tasks[e] + tiling(e).n_blocks();
+  const Rows x(products, static_cast<const float*>(args.x.data), h, groups.rows);
+  x.prepare(stream, args.x.shape[0], args.gate[0]);
   stream.pool->parallel_for(groups.tasks[n_experts], [&](int64_t i) {
     const int64_t e = std::upper_bound(groups.tasks, groups.tasks + n_experts, i) - groups.tasks - 1;
-    gate_up_block(args, groups, e, tiling(e).block(i - groups.tasks[e]));
+    gate_up_block(args, groups, x, e, tiling(e).block(i - groups.tasks[e]));
   });
-  for_ranges(stream, h, down_columns_of_task(stream, h),
-             [&](int64_t begin, int64_t end) { down_columns(args, groups, begin, end); });
+  const Rows hidden(products, groups.hidden, m, groups.rows);
+  hidden.prepare(stream, groups.offsets[n_experts], args.down[0]);
+  for_ranges(stream, h, down_columns_of_task(stream, h, products.column_unit),
+             [&](int64_t begin, int64_t end) { down_columns(args, groups, hidden, begin, end); });
 }
 
 size_t ExpertMlpsScratch(const Stream& stream, const ExpertMlpsShape& shape) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kernels/buffer.h"
+#include "kernels/cpu/products.h"
 #include "kernels/cpu/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -80,6 +81,33 @@ HWY_EXPORT(FmaChains);
 HWY_EXPORT(FlopsOfStep);
 HWY_EXPORT(ReadAll);
 }  // namespace cpu
+
+namespace {
+
+/// Operations/s of run(n_steps, sink) -> multiply-adds done, on all threads.
+template <typename Run>
+std::optional<double> measure_dot_peak(ThreadPool& pool, const Run& run) {
+  std::vector<float> sinks(static_cast<size_t>(pool.n_threads()));
+  if (run(1, sinks[0]) == 0) return std::nullopt;
+  const auto once = [&](int64_t n_steps) {
+    return on_all_threads(pool, [&](int64_t i) { run(n_steps, sinks[static_cast<size_t>(i)]); });
+  };
+  int64_t n_steps = 1 << 16;
+  while (once(n_steps) < 0.1) n_steps *= 2;
+  double best = 1e30;
+  for (int i = 0; i < kRuns; ++i) best = std::min(best, once(n_steps));
+  return 2.0 * static_cast<double>(run(1, sinks[0]) * n_steps * pool.n_threads()) / best;
+}
+
+}  // namespace
+
+std::optional<double> measure_bf16_peak(ThreadPool& pool) {
+  return measure_dot_peak(pool, cpu::run_bf16_dot_chains);
+}
+
+std::optional<double> measure_int8_peak(ThreadPool& pool) {
+  return measure_dot_peak(pool, cpu::run_int8_dot_chains);
+}
 
 double measure_fma_peak(ThreadPool& pool) {
   std::vector<float> sinks(static_cast<size_t>(pool.n_threads()));

@@ -17,9 +17,10 @@ void ProductFp32(const ProductBlock& b) {
   with_weight_rows(b.weight, [&](const auto& w) {
     const auto store = [&](int64_t r, int64_t c, float v) HWY_ATTR { b.y[r * b.y_stride + c] = v; };
     const int64_t k = b.weight.shape[1];
-    if (b.n_rows < kPackedRows) return dot_rows(b.x, b.n_rows, w, b.col, b.n_columns, k, store);
+    const auto* x = reinterpret_cast<const float* const*>(b.x);
+    if (b.n_rows < kPackedRows) return dot_rows(x, b.n_rows, w, b.col, b.n_columns, k, store);
     auto* packed = static_cast<float*>(b.panel);
-    pack_rows(b.x, b.n_rows, k, packed);
+    pack_rows(x, b.n_rows, k, packed);
     dot_packed(packed, b.n_rows, w, b.col, b.n_columns, k, packed + packed_rows_size(kMaxRowBlock, k), store);
   });
 }
@@ -27,6 +28,18 @@ void ProductFp32(const ProductBlock& b) {
 size_t PanelBytes(int64_t k) {
   return static_cast<size_t>((packed_rows_size(kMaxRowBlock, k) + kTileCols * panel_stride(k))) *
          sizeof(float);
+}
+
+void UnpackRow(const Tensor& weight, int64_t row, float* out) {
+  const int64_t k = weight.shape[1];
+  with_weight_rows(weight, [&](const auto& w) {
+    for (int64_t begin = 0; begin < k; begin += w.columns) {
+      const auto cursor = w.cursor(row, begin);
+      for_vectors(std::min(w.columns, k - begin), [&](int64_t i, int64_t lanes) HWY_ATTR {
+        store_n(cursor.load(begin + i, lanes), out + begin + i, lanes);
+      });
+    }
+  });
 }
 
 }  // namespace fathom::kernels::cpu::HWY_NAMESPACE
@@ -37,11 +50,22 @@ namespace fathom::kernels::cpu {
 
 HWY_EXPORT(ProductFp32);
 HWY_EXPORT(PanelBytes);
-void product_fp32(const ProductBlock& block) {
-  HWY_DYNAMIC_DISPATCH(ProductFp32)(block);
+HWY_EXPORT(UnpackRow);
+
+const Products& products_fp32() {
+  static constexpr Products products = {
+      .name = "fp32",
+      .column_unit = 24,
+      .supported = [] { return true; },
+      .row_bytes = [](int64_t) { return size_t{0}; },
+      .prepare = [](const float*, int64_t, int64_t, void*) {},
+      .panel_bytes = [](int64_t k) { return HWY_DYNAMIC_DISPATCH(PanelBytes)(k); },
+      .multiply = [](const ProductBlock& block) { HWY_DYNAMIC_DISPATCH(ProductFp32)(block); }};
+  return products;
 }
-size_t product_panel_bytes(int64_t k) {
-  return HWY_DYNAMIC_DISPATCH(PanelBytes)(k);
+
+void unpack_row(const Tensor& weight, int64_t row, float* out) {
+  HWY_DYNAMIC_DISPATCH(UnpackRow)(weight, row, out);
 }
 
 }  // namespace fathom::kernels::cpu

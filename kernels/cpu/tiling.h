@@ -16,11 +16,13 @@ struct Block {
   int64_t col = 0, col_end = 0;  // at most kMaxColBlock
 };
 
-/// Blocks of [n_rows, n_cols] with inner length k. Rows vary fastest, so that threads at work at the same
-/// time share the weights of a block of columns in their common cache.
+/// Blocks of [n_rows, n_cols] with inner length k, `column_unit` (products.h) a divisor of their columns.
+/// Rows vary fastest, so that threads at work at the same time share the weights of a block of columns in
+/// their common cache.
 class Tiling {
  public:
-  Tiling(int64_t n_rows, int64_t n_cols, int64_t k, int n_threads) : n_rows_(n_rows), n_cols_(n_cols) {
+  Tiling(int64_t n_rows, int64_t n_cols, int64_t k, int64_t column_unit, int n_threads)
+      : n_rows_(n_rows), n_cols_(n_cols) {
     // A block's rows stay in L2 (384 KiB of it) while its columns pass.
     row_block_ =
         std::clamp<int64_t>((int64_t{3} << 15) / std::max<int64_t>(k, 1) / 12 * 12, 12, kMaxRowBlock);
@@ -28,7 +30,8 @@ class Tiling {
     // Few rows stream weights: pieces of about 256 KiB of bf16. Many rows: 192 columns are work enough.
     const int64_t wanted = n_rows >= 16 ? 192 : (int64_t{1} << 17) / std::max<int64_t>(k, 1);
     const int64_t fair_share = div_up(n_cols, 2 * n_threads);
-    col_block_ = std::clamp<int64_t>(div_up(std::min(wanted, fair_share), 24) * 24, 24, kMaxColBlock);
+    col_block_ = std::clamp<int64_t>(div_up(std::min(wanted, fair_share), column_unit) * column_unit,
+                                     column_unit, kMaxColBlock);
   }
 
   int64_t n_blocks() const { return n_row_blocks_ * div_up(n_cols_, col_block_); }

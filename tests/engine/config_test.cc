@@ -256,9 +256,54 @@ TEST(ConfigRefuses, SparseAttention) {
   refuse(with({{"index_topk", 2048}}), {"index_topk", "2048"});
 }
 
-TEST(ConfigRefuses, Quantisation) {
-  refuse(with({{"quantization_config", {{"quant_method", "fp8"}}}}), {"quantization_config", "fp8", "bf16"});
-  refuse(with({{"quantization_config", {{"quant_method", "gptq"}}}}), {"quantization_config", "gptq"});
+json int8_config() {
+  return {{"quant_method", "compressed-tensors"},
+          {"format", "int-quantized"},
+          {"config_groups",
+           {{"group_0",
+             {{"targets", {"Linear"}},
+              {"weights", {{"num_bits", 8}, {"type", "int"}, {"strategy", "group"}, {"group_size", 64}}}}}}}};
+}
+
+TEST(Config, ReadsTheQuantisedLayouts) {
+  const auto read = [](const json& quantization) {
+    return parse(with({{"quantization_config", quantization}})).quantization;
+  };
+  EXPECT_EQ(read(int8_config()), (Quantization{QuantFormat::kInt8, 1, 64}));
+  EXPECT_EQ(read({{"quant_method", "fp8"}, {"weight_block_size", {128, 128}}}),
+            (Quantization{QuantFormat::kFp8, 128, 128}));
+  for (const Quantization& q :
+       {Quantization{QuantFormat::kInt8, 1, 128}, Quantization{QuantFormat::kInt4, 1, 32},
+        Quantization{QuantFormat::kFp8, 128, 128}}) {
+    EXPECT_EQ(read(quantization_json(q)), q) << quantization_text(q);
+  }
+}
+
+TEST(ConfigRefuses, AQuantisedLayoutThatItWouldMisread) {
+  const auto refuse_int8 = [](const char* pointer, const json& value,
+                              std::initializer_list<std::string_view> words) {
+    json changed = int8_config();
+    changed[json::json_pointer(pointer)] = value;
+    refuse(with({{"quantization_config", changed}}), words);
+  };
+  const std::string weights = "/config_groups/group_0/weights/";
+  refuse_int8((weights + "num_bits").c_str(), 3, {"num_bits", "4 or 8"});
+  refuse_int8((weights + "group_size").c_str(), 48, {"group_size", "multiple of 32"});
+  refuse_int8((weights + "group_size").c_str(), 0, {"group_size", "32"});
+  refuse_int8((weights + "symmetric").c_str(), false, {"symmetric"});
+  refuse_int8((weights + "strategy").c_str(), "channel", {"strategy", "group"});
+  refuse_int8((weights + "actorder").c_str(), "group", {"actorder"});
+  refuse_int8((weights + "new_key").c_str(), 1, {"new_key"});
+  refuse_int8("/format", "pack-quantized", {"format", "int-quantized", "8 bits"});
+  refuse_int8("/config_groups/group_1", json::object(), {"config_groups", "one group"});
+  refuse_int8("/config_groups/group_0/input_activations", {{"num_bits", 8}}, {"input_activations"});
+  refuse_int8("/kv_cache_scheme", {{"num_bits", 8}}, {"kv_cache_scheme", "--kv"});
+  refuse(with({{"quantization_config", {{"quant_method", "fp8"}}}}), {"weight_block_size", "[128,128]"});
+  refuse(with({{"quantization_config", {{"quant_method", "gptq"}}}}), {"quant_method", "gptq"});
+  refuse(with({{"quantization_config", "int8"}}), {"quantization_config", "object"});
+}
+
+TEST(Config, NullQuantisationIsNone) {
   EXPECT_NO_THROW(parse(with({{"quantization_config", nullptr}})));
 }
 

@@ -7,7 +7,7 @@
 namespace fathom::harness {
 namespace {
 
-constexpr MachinePeaks kPeaks{.flops = 100e9, .read_bandwidth = 20e9};
+const MachinePeaks kPeaks{.flops = 100e9, .read_bandwidth = 20e9};
 
 TEST(BenchFigure, RatesAreOfTheMedianRepeat) {
   const Figure odd{.name = "x", .unit = "tok/s", .items = 60, .seconds = {6, 1, 2}};
@@ -24,6 +24,20 @@ TEST(BenchFigure, TheRoofIsTheLimitThatIsKnown) {
   const Figure reads{.name = "d", .unit = "tok/s", .items = 1, .seconds = {2}, .bytes = 10e9};
   EXPECT_DOUBLE_EQ(*reads.share_of_peak(kPeaks), 0.25);
   EXPECT_NE(figure_line(reads, kPeaks).find("25.0 % of read bandwidth"), std::string::npos);
+}
+
+TEST(BenchFigure, DotProductsAndFp32AddUpToOneRoof) {
+  MachinePeaks peaks = kPeaks;
+  const Figure figure{.name = "p",
+                      .unit = "tok/s",
+                      .items = 1,
+                      .seconds = {2},
+                      .flop = 50e9,
+                      .dot_products = {{kernels::Compute::kI8, 200e9}}};
+  EXPECT_FALSE(figure.share_of_peak(peaks).has_value());
+  peaks.dot_products[kernels::Compute::kI8] = 400e9;
+  EXPECT_DOUBLE_EQ(*figure.share_of_peak(peaks), 0.5);
+  EXPECT_NE(figure_line(figure, peaks).find("50.0 % of int8 dot products and FMA"), std::string::npos);
 }
 
 TEST(BenchFigure, JsonHasOneEntryARepeatInGoogleBenchmarksLayout) {

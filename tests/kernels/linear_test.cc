@@ -36,7 +36,8 @@ std::vector<double> twin(const Case& c, const Operands& o, bool with_bias, bool 
 }
 
 void multiply(const Stream& stream, Linear args) {
-  const Buffer scratch(space_under_test(), linear_scratch_bytes(stream, args.x.shape[1]));
+  const Buffer scratch(space_under_test(),
+                       linear_scratch_bytes(stream, args.compute, args.x.shape[0], args.x.shape[1]));
   args.scratch = scratch.scratch();
   linear(stream, args);
 }

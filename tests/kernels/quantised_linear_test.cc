@@ -14,7 +14,7 @@ namespace {
 
 std::vector<float> multiply(const Tensor& x, const Tensor& weight, int n_threads = 2) {
   TestStream stream(n_threads);
-  Buffer scratch(Space::kCpu, linear_scratch_bytes(stream, x.shape[1]));
+  Buffer scratch(Space::kCpu, linear_scratch_bytes(stream, Compute::kF32, x.shape[0], x.shape[1]));
   Array out(Dtype::kF32, {x.shape[0], weight.shape[0]});
   linear(stream, {.x = x, .weight = weight, .out = out.tensor(), .scratch = scratch.scratch()});
   return {out.values().begin(), out.values().end()};

@@ -63,6 +63,22 @@ QuantisedMatrix::QuantisedMatrix(Random& random, Dtype dtype, int64_t n, int64_t
   }
 }
 
+int QuantisedMatrix::code(int64_t row, int64_t column) const {
+  const auto i = static_cast<size_t>(row * k_ + column);
+  if (dtype_ == Dtype::kI4) return (codes_[i / 2] >> (i % 2 * 4) & 15) - 8;
+  return static_cast<int8_t>(codes_[i]);
+}
+
+float QuantisedMatrix::scale(int64_t row, int64_t column) const {
+  const int64_t i = row * blocks(k_, scales_.columns) + column / scales_.columns;
+  uint16_t half;
+  std::memcpy(&half, scale_bytes_.data() + 2 * i, 2);
+  const uint32_t bits = static_cast<uint32_t>(half) << 16;
+  float scale;
+  std::memcpy(&scale, &bits, 4);
+  return scale;
+}
+
 Tensor QuantisedMatrix::tensor() const {
   Tensor tensor(codes_.data(), dtype_, {n_, k_});
   tensor.scales = scales_;

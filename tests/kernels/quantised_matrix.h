@@ -21,6 +21,9 @@ class QuantisedMatrix {
   Tensor tensor() const;
   const Array& values() const { return values_; }  // [n, k] F32
   std::vector<uint8_t>& codes() { return codes_; }
+  /// Of kI8 and kI4.
+  int code(int64_t row, int64_t column) const;
+  float scale(int64_t row, int64_t column) const;
 
  private:
   Dtype dtype_;

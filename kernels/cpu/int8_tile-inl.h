@@ -156,22 +156,29 @@ inline void int8_tile(void* const* x, const Panel<Ops>& panel, const Tensor& wei
   for (int64_t i = 0; i < R * kColumns; ++i) y[i] = 0.0f;
   for (int64_t g = 0; g < layout.n_groups; ++g) {
     V sums[R][C];
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const V start = Ops::splat(-offset * layout.sums(x[r])[g]);
+#pragma GCC unroll 8
       for (int c = 0; c < C; ++c) sums[r][c] = start;
     }
     const int64_t end = std::min((g + 1) * group, k);
     const int64_t last = (end + Ops::kUnit - 1) / Ops::kUnit;
     for (int64_t u = g * group / Ops::kUnit; u < last; ++u) {
       V weights[C];
+#pragma GCC unroll 8
       for (int c = 0; c < C; ++c) weights[c] = Ops::load(panel.codes + u * kColumns + c * Ops::kLanes);
+#pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
         const V row = Ops::splat(units[r][u]);
+#pragma GCC unroll 8
         for (int c = 0; c < C; ++c) sums[r][c] = Ops::dot(sums[r][c], weights[c], row);
       }
     }
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const float scale = layout.scales(x[r])[g];
+#pragma GCC unroll 8
       for (int c = 0; c < C; ++c)
         Ops::add_scaled(y + r * kColumns + c * Ops::kLanes, sums[r][c], scale,
                         panel.scales + g * kColumns + c * Ops::kLanes);

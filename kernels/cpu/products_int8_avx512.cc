@@ -8,13 +8,14 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
 #include "kernels/cpu/products_int8.h"
 
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma")
 #include "kernels/cpu/int8_tile-inl.h"
 
 namespace fathom::kernels::cpu {
@@ -32,7 +33,11 @@ struct Vnni {
 
   static V splat(int32_t v) { return _mm512_set1_epi32(v); }
   static V load(const int32_t* p) { return _mm512_loadu_si512(p); }
-  static V dot(V sum, V weights, V row) { return _mm512_dpbusd_epi32(sum, weights, row); }
+  // _mm512_dpbusd_epi32. GCC 12 copies the sums of the intrinsic around and runs out of registers.
+  static V dot(V sum, V weights, V row) {
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(weights), "v"(row));
+    return sum;
+  }
   static void add_scaled(float* y, V sum, float scale, const float* weight_scales) {
     const __m512 factor = _mm512_mul_ps(_mm512_set1_ps(scale), _mm512_loadu_ps(weight_scales));
     _mm512_storeu_ps(y, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), factor, _mm512_loadu_ps(y)));
@@ -73,6 +78,54 @@ struct Vnni {
   }
 };
 
+/// One element, straight from the weight's row: the same integer sums and the same order of groups.
+float dot_row(const int8_t* codes, const float* scales, const int32_t* sums, const Tensor& weight,
+              int64_t col) {
+  const int64_t k = weight.shape[1];
+  const int64_t group = weight.scales.columns;
+  const bool int4 = weight.dtype == Dtype::kI4;
+  const int64_t n_groups = groups_of(k, group);
+  const auto* row = static_cast<const uint8_t*>(weight.data) + col * (int4 ? k / 2 : k);
+  const auto* weight_scales = static_cast<const uint16_t*>(weight.scales.data) + col * n_groups;
+  float y = 0.0f;
+  for (int64_t g = 0; g < n_groups; ++g) {
+    const int64_t end = std::min((g + 1) * group, k);
+    __m512i sum = _mm512_setzero_si512();
+    for (int64_t i = g * group; i < end; i += 64) {
+      const int64_t n = std::min<int64_t>(64, end - i);
+      const __mmask64 mask = n == 64 ? ~__mmask64{0} : (__mmask64{1} << n) - 1;
+      // Codes behind the group's end count as zero; weights there are not read.
+      __m512i w;
+      if (n == 64) {
+        w = Vnni::load_codes(row + (int4 ? i / 2 : i), int4);
+      } else {
+        alignas(64) uint8_t part[64] = {};
+        std::memcpy(part, row + (int4 ? i / 2 : i), static_cast<size_t>(int4 ? n / 2 : n));
+        w = Vnni::load_codes(part, int4);
+      }
+      sum = Vnni::dot(sum, w, _mm512_maskz_loadu_epi8(mask, codes + i));
+    }
+    const int32_t n = _mm512_reduce_add_epi32(sum) - (int4 ? 8 : 128) * sums[g];
+    const float scale = scales[g] * std::bit_cast<float>(static_cast<uint32_t>(weight_scales[g]) << 16);
+    y = std::fma(static_cast<float>(n), scale, y);
+  }
+  return y;
+}
+
+/// A panel costs about as much as the products of this many rows.
+constexpr int64_t kFewRows = 2;
+
+void multiply(const ProductBlock& b) {
+  if (b.n_rows > kFewRows) return int8_multiply<Vnni>(b);
+  const RowLayout<int8_t> layout(b.weight.shape[1], b.weight.scales.columns);
+  for (int64_t r = 0; r < b.n_rows; ++r) {
+    void* x = const_cast<void*>(b.x[r]);
+    for (int64_t c = 0; c < b.n_columns; ++c)
+      b.y[r * b.y_stride + c] =
+          dot_row(layout.codes(x), layout.scales(x), layout.sums(x), b.weight, b.col + c);
+  }
+}
+
 constexpr int kChains = 12;
 
 int64_t chains(int64_t n_steps, float& sink) {
@@ -102,7 +155,7 @@ const Products kInt8Avx512Vnni = {
     .row_bytes = row_bytes<int8_t>,
     .prepare = prepare_row<int8_t>,
     .panel_bytes = Panel<Vnni>::bytes,
-    .multiply = int8_multiply<Vnni>};
+    .multiply = multiply};
 
 int64_t run_vnni_chains(int64_t n_steps, float& sink) {
   return chains(n_steps, sink);

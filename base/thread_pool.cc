@@ -12,6 +12,19 @@ namespace {
 
 thread_local int current = 0;
 
+/// Asks for up to some tens of microseconds; false when it gave up.
+template <typename Condition>
+bool spin_until(const Condition& condition) {
+  constexpr int kTries = 1000;
+  for (int i = 0; i < kTries; ++i) {
+    if (condition()) return true;
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+  return condition();
+}
+
 }  // namespace
 
 int ThreadPool::current_thread() {
@@ -54,8 +67,11 @@ void ThreadPool::run(int64_t n_tasks, BodyRef body) {
   }
   start_.notify_all();
   run_tasks();
-  std::unique_lock lock(mutex_);
-  done_.wait(lock, [this] { return busy_ == 0; });
+  const auto all_done = [this] { return busy_ == 0; };
+  if (!spin_until(all_done)) {
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, all_done);
+  }
   if (failure_) std::rethrow_exception(failure_);
 }
 
@@ -63,15 +79,17 @@ void ThreadPool::work(int thread) {
   current = thread;
   uint64_t seen = 0;
   while (true) {
-    {
+    const auto called = [&] { return stopping_ || generation_ != seen; };
+    if (!spin_until(called)) {
       std::unique_lock lock(mutex_);
-      start_.wait(lock, [&] { return stopping_ || generation_ != seen; });
-      if (stopping_) return;
-      seen = generation_;
+      start_.wait(lock, called);
     }
+    if (stopping_) return;
+    seen = generation_;
     run_tasks();
-    std::lock_guard lock(mutex_);
-    if (--busy_ == 0) done_.notify_one();
+    if (--busy_ > 0) continue;
+    std::lock_guard lock(mutex_);  // the caller is waiting, or will see that nobody is busy
+    done_.notify_one();
   }
 }
 

@@ -3,6 +3,9 @@
 // parallel_for hands out task indices; which thread runs which index is unspecified, so a loop body may write
 // only what belongs to its own index. Nothing here sums across threads: that is what keeps results
 // independent of the thread count.
+//
+// A thread that waits for the next loop, or for the end of this one, spins for some microseconds before it
+// sleeps: a forward pass is hundreds of short loops, one right after the other.
 #pragma once
 
 #include <atomic>
@@ -51,9 +54,9 @@ class ThreadPool {
   std::mutex mutex_;
   std::condition_variable start_;
   std::condition_variable done_;
-  uint64_t generation_ = 0;
-  int busy_ = 0;
-  bool stopping_ = false;
+  std::atomic<uint64_t> generation_{0};  // counts the loops; written with the mutex held
+  std::atomic<int> busy_{0};             // workers that are not done with this loop
+  std::atomic<bool> stopping_{false};
 
   BodyRef body_;
   int64_t n_tasks_ = 0;

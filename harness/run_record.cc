@@ -4,11 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "build_info.h"
 #include "engine/model_geometry.h"
-#include "harness/machine.h"
 #include "harness/model_series.h"
 #include "harness/open_tasks.h"
+#include "harness/provenance.h"
 #include "harness/sample_record.h"
 #include "results/file_hasher.h"
 #include "scorers/scorer.h"
@@ -87,17 +86,6 @@ results::TaskRecord task_record(const OpenTask& open, const tasks::Selection& se
   return record;
 }
 
-std::string machine_json() {
-  const MachineInfo machine = describe_machine();
-  return nlohmann::json{{"hostname", machine.hostname},
-                        {"cpu", machine.cpu},
-                        {"instruction_sets", machine.instruction_sets},
-                        {"cores", machine.cores},
-                        {"ram_bytes", machine.ram_bytes},
-                        {"kernel", machine.kernel}}
-      .dump();
-}
-
 }  // namespace
 
 results::DocRecord doc_record(const tasks::Sample& sample) {
@@ -129,11 +117,7 @@ results::RunRecord make_run_record(const RunParts& parts) {
   for (const OpenTask& open : parts.tasks) run.tasks.push_back(task_record(open, parts.selection));
   run.options_json = nlohmann::json(plan.command_line).dump();
   run.machine_json = machine_json();
-  run.build = {.sha256 = sha256_file("/proc/self/exe"),
-               .version = kVersion,
-               .git_commit = kGitCommit,
-               .git_dirty = kGitDirty,
-               .compiler = kCompiler};
+  run.build = running_build();
   run.n_threads = parts.n_threads;
   run.device = plan.engine.device == Device::kCuda ? "cuda" : "cpu";
   return run;

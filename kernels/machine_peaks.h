@@ -1,7 +1,9 @@
 // What this machine can do at best, measured: the roof that benchmarks are held against.
 #pragma once
 
+#include <cstddef>
 #include <optional>
+#include <span>
 
 #include "base/thread_pool.h"
 
@@ -19,5 +21,9 @@ std::optional<double> measure_int8_peak(ThreadPool& pool);
 /// Bytes/s of reading memory that no cache holds, on all of the pool's threads: the best of a few sweeps over
 /// half a GiB, less where the machine has little memory.
 double measure_read_bandwidth(ThreadPool& pool);
+
+/// Seconds that the pool's threads need to read every byte of `parts`, one part after the other, as
+/// measure_read_bandwidth reads.
+double measure_sweep(ThreadPool& pool, std::span<const std::span<const std::byte>> parts);
 
 }  // namespace fathom::kernels

@@ -238,11 +238,25 @@ constexpr const char* kCopyRuns[] = {
     "INSERT INTO main.verdict(base_run_id, cand_run_id, policy_sha256, verdict, report, created_us)"
     " SELECT b.mine, c.mine, v.policy_sha256, v.verdict, v.report, v.created_us FROM other.verdict v"
     " JOIN map_run b ON b.theirs = v.base_run_id JOIN map_run c ON c.theirs = v.cand_run_id AND c.is_new",
+
+    // A benchmark is known by when, where and what; one that is there already has its figures.
+    "CREATE TEMP TABLE new_bench AS SELECT o.bench_id AS theirs, b.mine AS build, m.mine AS machine, "
+    "o.created_us,"
+    "  o.command, o.context FROM other.bench o JOIN map_build b ON b.theirs = o.build_id"
+    " JOIN map_machine m ON m.theirs = o.machine_id WHERE NOT EXISTS(SELECT 1 FROM main.bench k"
+    "  WHERE k.created_us = o.created_us AND k.machine_id = m.mine AND k.command = o.command)",
+    "INSERT INTO main.bench(build_id, machine_id, created_us, command, context)"
+    " SELECT build, machine, created_us, command, context FROM new_bench ORDER BY theirs",
+    "INSERT INTO main.bench_figure SELECT k.bench_id, f.position, f.name, f.unit, f.rate, f.share, "
+    "f.share_of,"
+    "  f.repeats FROM other.bench_figure f JOIN new_bench n ON n.theirs = f.bench_id"
+    " JOIN main.bench k ON k.created_us = n.created_us AND k.machine_id = n.machine AND k.command = "
+    "n.command",
 };
 
-constexpr const char* kTemporaryTables[] = {"map_checkpoint", "map_tokenizer", "map_build", "map_machine",
-                                            "map_dataset",    "map_doc",       "map_task",  "map_prompt",
-                                            "map_run",        "moved",         "new_sample"};
+constexpr const char* kTemporaryTables[] = {"map_checkpoint", "map_tokenizer", "map_build",  "map_machine",
+                                            "map_dataset",    "map_doc",       "map_task",   "map_prompt",
+                                            "map_run",        "moved",         "new_sample", "new_bench"};
 
 // Answers of our run that theirs lacks or has otherwise.
 constexpr const char* kOtherAnswers =

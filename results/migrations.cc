@@ -14,6 +14,11 @@ constexpr Migration kMigrations[] = {
      .sql =
 #include "results/migrations/2_judging_and_throughput.sql.inc"
          , .min_reader = 1},
+    {.version = 3,
+     .name = "benchmarks",
+     .sql =
+#include "results/migrations/3_benchmarks.sql.inc"
+         , .min_reader = 2},
 };
 
 // A copy of the whole database beside it; one that an earlier, interrupted attempt left is kept.

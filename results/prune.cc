@@ -23,8 +23,10 @@ constexpr const char* kUnused[] = {
     "DELETE FROM checkpoint WHERE checkpoint_id NOT IN (SELECT checkpoint_id FROM run WHERE checkpoint_id IS "
     "NOT NULL)",
     "DELETE FROM tokenizer WHERE tokenizer_id NOT IN (SELECT tokenizer_id FROM run)",
-    "DELETE FROM build WHERE build_id NOT IN (SELECT build_id FROM run_attempt)",
-    "DELETE FROM machine WHERE machine_id NOT IN (SELECT machine_id FROM run_attempt)",
+    "DELETE FROM build WHERE build_id NOT IN (SELECT build_id FROM run_attempt UNION SELECT build_id FROM "
+    "bench)",
+    "DELETE FROM machine WHERE machine_id NOT IN"
+    " (SELECT machine_id FROM run_attempt UNION SELECT machine_id FROM bench)",
 };
 
 // Names under which a run is a baseline, in quotes and joined; empty when it is none.

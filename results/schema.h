@@ -12,7 +12,7 @@ namespace fathom::results {
 /// "FTHM": tells a fathom database from any other SQLite file.
 inline constexpr int64_t kApplicationId = 0x4654484D;
 /// What this program writes.
-inline constexpr int64_t kSchemaVersion = 2;
+inline constexpr int64_t kSchemaVersion = 3;
 
 /// A read-only connection; the writer is never blocked by it. Throws Error{kBadInput} for a missing file,
 /// another program's file, a schema that this version cannot read, and a database on a network file system

@@ -296,3 +296,27 @@ CREATE TABLE perf_tick(             -- at most one a second; counts since the ti
   cpu_us INTEGER NOT NULL,          -- of the process
   PRIMARY KEY(run_id, rank, t_us)
 ) STRICT, WITHOUT ROWID;
+
+-- Benchmarks ------------------------------------------------------------------------------------------------------
+
+CREATE TABLE bench(                 -- one `fathom bench --store`
+  bench_id INTEGER PRIMARY KEY,
+  build_id INTEGER NOT NULL REFERENCES build,
+  machine_id INTEGER NOT NULL REFERENCES machine,
+  created_us INTEGER NOT NULL,
+  command TEXT NOT NULL CHECK(json_valid(command)),  -- the command line, word by word
+  context TEXT NOT NULL CHECK(json_valid(context)),  -- peaks of the machine, threads, model, numerics
+  UNIQUE(created_us, machine_id, command)
+) STRICT;
+
+CREATE TABLE bench_figure(
+  bench_id INTEGER NOT NULL REFERENCES bench ON DELETE CASCADE,
+  position INTEGER NOT NULL,        -- order of display
+  name TEXT NOT NULL,               -- prefill/512
+  unit TEXT NOT NULL,               -- tok/s
+  rate REAL NOT NULL,               -- of that unit, at the median of the repeats
+  share REAL,                       -- of what limits it, where that is known
+  share_of TEXT NOT NULL,           -- 'FMA', 'read bandwidth', 'read sweep' or ''
+  repeats TEXT NOT NULL CHECK(json_valid(repeats)),  -- Google Benchmark's entries
+  PRIMARY KEY(bench_id, position)
+) STRICT, WITHOUT ROWID;

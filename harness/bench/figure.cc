@@ -31,6 +31,18 @@ std::optional<double> Figure::share_of_peak(const MachinePeaks& peaks) const {
   return std::nullopt;
 }
 
+std::optional<double> Figure::share_of_sweep() const {
+  if (sweep_seconds.empty()) return std::nullopt;
+  std::vector<double> ratios;
+  for (size_t i = 0; i < seconds.size(); ++i) ratios.push_back(sweep_seconds[i] / seconds[i]);
+  return median(std::move(ratios));
+}
+
+std::string Figure::limit() const {
+  if (!dot_products) return flop ? "FMA" : bytes ? "read bandwidth" : "";
+  return fmt::format("{} dot products{}", kernels::compute_name(dot_products->first), flop ? " and FMA" : "");
+}
+
 std::string figure_header() {
   return fmt::format("{:<28} {:>8} {:>12} {:>12} {:>12}  {}\n", "benchmark", "unit", "median", "slowest",
                      "fastest", "of the machine's peak");
@@ -39,36 +51,39 @@ std::string figure_header() {
 std::string figure_line(const Figure& figure, const MachinePeaks& peaks) {
   const auto [fastest, slowest] = std::minmax_element(figure.seconds.begin(), figure.seconds.end());
   const std::optional<double> share = figure.share_of_peak(peaks);
-  const std::string limit =
-      figure.dot_products
-          ? fmt::format("{} dot products{}", kernels::compute_name(figure.dot_products->first),
-                        figure.flop ? " and FMA" : "")
-      : figure.flop ? "FMA"
-                    : "read bandwidth";
-  const std::string roof = share ? fmt::format("{:5.1f} % of {}", 100 * *share, limit) : "";
-  return fmt::format("{:<28} {:>8} {:>12.2f} {:>12.2f} {:>12.2f}  {}\n", figure.name, figure.unit,
-                     figure.rate(), figure.items / *slowest, figure.items / *fastest, roof);
+  const std::string roof = share ? fmt::format("{:5.1f} % of {}", 100 * *share, figure.limit()) : "";
+  const std::optional<double> of_sweep = figure.share_of_sweep();
+  const std::string sweep = of_sweep ? fmt::format(", {:.1f} % of a read sweep", 100 * *of_sweep) : "";
+  return fmt::format("{:<28} {:>8} {:>12.2f} {:>12.2f} {:>12.2f}  {}{}\n", figure.name, figure.unit,
+                     figure.rate(), figure.items / *slowest, figure.items / *fastest, roof, sweep);
+}
+
+nlohmann::json figure_entries(const Figure& figure) {
+  nlohmann::json entries = nlohmann::json::array();
+  for (size_t i = 0; i < figure.seconds.size(); ++i) {
+    nlohmann::json entry = {{"name", figure.name},
+                            {"run_name", figure.name},
+                            {"run_type", "iteration"},
+                            {"repetitions", figure.seconds.size()},
+                            {"repetition_index", i},
+                            {"iterations", 1},
+                            {"real_time", figure.seconds[i] * 1e3},
+                            {"cpu_time", figure.seconds[i] * 1e3},
+                            {"time_unit", "ms"},
+                            {figure.unit, figure.items / figure.seconds[i]}};
+    if (figure.flop) entry["flop_per_second"] = *figure.flop / figure.seconds[i];
+    if (figure.bytes) entry["bytes_per_second"] = *figure.bytes / figure.seconds[i];
+    if (!figure.sweep_seconds.empty()) entry["sweep_time"] = figure.sweep_seconds[i] * 1e3;
+    entries.push_back(std::move(entry));
+  }
+  return entries;
 }
 
 nlohmann::json figures_json(const std::vector<Figure>& figures, const MachinePeaks& peaks,
                             const nlohmann::json& context) {
   nlohmann::json benchmarks = nlohmann::json::array();
   for (const Figure& figure : figures) {
-    for (size_t i = 0; i < figure.seconds.size(); ++i) {
-      nlohmann::json entry = {{"name", figure.name},
-                              {"run_name", figure.name},
-                              {"run_type", "iteration"},
-                              {"repetitions", figure.seconds.size()},
-                              {"repetition_index", i},
-                              {"iterations", 1},
-                              {"real_time", figure.seconds[i] * 1e3},
-                              {"cpu_time", figure.seconds[i] * 1e3},
-                              {"time_unit", "ms"},
-                              {figure.unit, figure.items / figure.seconds[i]}};
-      if (figure.flop) entry["flop_per_second"] = *figure.flop / figure.seconds[i];
-      if (figure.bytes) entry["bytes_per_second"] = *figure.bytes / figure.seconds[i];
-      benchmarks.push_back(std::move(entry));
-    }
+    for (nlohmann::json& entry : figure_entries(figure)) benchmarks.push_back(std::move(entry));
   }
   nlohmann::json with_peaks = context;
   with_peaks["fma_flop_per_second"] = peaks.flops;

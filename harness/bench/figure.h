@@ -30,16 +30,26 @@ struct Figure {
   std::optional<double> bytes;  ///< read in one repeat, where memory is the limit
   /// Beside flop, operations of one repeat that --compute bf16 or int8 does as dot products.
   std::optional<std::pair<kernels::Compute, double>> dot_products = {};
+  /// Seconds of reading the same bytes and doing nothing else, one right after each repeat; empty where not
+  /// measured.
+  std::vector<double> sweep_seconds;
 
   double rate() const;  ///< items a second at the median of the repeats
   /// Share of the machine's peak at the median, of the limit that is known; nothing when none is. Dot
   /// products and fp32 arithmetic together: the time of both at their peaks over the time taken.
   std::optional<double> share_of_peak(const MachinePeaks& peaks) const;
+  /// What share_of_peak is a share of: "FMA", "int8 dot products and FMA", "read bandwidth" or "".
+  std::string limit() const;
+  /// Median over the pairs of sweep seconds / repeat seconds; nothing without sweeps.
+  std::optional<double> share_of_sweep() const;
 };
 
 /// "name  unit  median  (min - max)  roof" for a terminal; header() first.
 std::string figure_header();
 std::string figure_line(const Figure& figure, const MachinePeaks& peaks);
+
+/// One of Google Benchmark's entries for each repeat.
+nlohmann::json figure_entries(const Figure& figure);
 
 /// The layout of Google Benchmark's JSON, which its tools/compare.py reads: context and one entry a repeat.
 nlohmann::json figures_json(const std::vector<Figure>& figures, const MachinePeaks& peaks,

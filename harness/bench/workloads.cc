@@ -1,6 +1,8 @@
 #include "harness/bench/workloads.h"
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <random>
 #include <string>
 
@@ -8,6 +10,7 @@
 #include "engine/model_geometry.h"
 #include "kernels/buffer.h"
 #include "kernels/kernels.h"
+#include "kernels/machine_peaks.h"
 
 namespace fathom::harness {
 namespace {
@@ -16,6 +19,7 @@ using Clock = std::chrono::steady_clock;
 using engine::TokenId;
 
 constexpr int64_t kDecodePrompt = 32;
+constexpr int64_t kSharedPrompt = 512;
 constexpr int64_t kDecodeTokens = 64;
 constexpr int64_t kQuestions = 32;
 constexpr int64_t kQuestionTokens = 64;
@@ -71,6 +75,76 @@ double computed_parameters(const engine::ModelGeometry& geometry) {
   return static_cast<double>(sum);
 }
 
+/// The bytes that a generated token reads: every matrix it goes through, of each mixture's experts as many as
+/// a token takes, others each time.
+std::vector<std::span<const std::byte>> bytes_of_a_token(const BenchModel& model, std::mt19937_64& random) {
+  std::vector<std::span<const std::byte>> parts;
+  const auto add = [&](const engine::Tensor& t) {
+    if (t.data != nullptr) parts.emplace_back(static_cast<const std::byte*>(t.data), t.bytes());
+    if (t.scales.data != nullptr)
+      parts.emplace_back(static_cast<const std::byte*>(t.scales.data), t.scale_bytes());
+  };
+  const auto add_mlp = [&](const engine::MlpWeights& mlp) {
+    for (const engine::Tensor& t : {mlp.gate_proj, mlp.up_proj, mlp.down_proj}) add(t);
+  };
+  const engine::Weights& weights = model.loaded->checkpoint->weights();
+  for (const engine::LayerWeights& layer : weights.layers) {
+    const engine::AttentionWeights& w = layer.self_attn;
+    for (const engine::Tensor& t :
+         {w.q_proj, w.q_a_proj, w.q_b_proj, w.kv_a_proj_with_mqa, w.kv_b_proj, w.o_proj})
+      add(t);
+    if (layer.mlp) add_mlp(*layer.mlp);
+    if (!layer.moe) continue;
+    add(layer.moe->gate);
+    if (layer.moe->shared_experts) add_mlp(*layer.moe->shared_experts);
+    std::vector<engine::MlpWeights> chosen;
+    std::sample(layer.moe->experts.begin(), layer.moe->experts.end(), std::back_inserter(chosen),
+                config_of(model).num_experts_per_tok, random);
+    for (const engine::MlpWeights& expert : chosen) add_mlp(expert);
+  }
+  add(weights.lm_head);
+  return parts;
+}
+
+/// Seconds from the moment that all of `prompts` have their first new token until all have kDecodeTokens.
+double decode_seconds(const BenchModel& model, const std::vector<std::vector<TokenId>>& prompts) {
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    model.loaded->engine->submit(
+        {static_cast<uint64_t>(i),
+         engine::GenerateRequest{.prompt = prompts[i], .max_tokens = kDecodeTokens, .ignore_eos = true}});
+  }
+  double first = 0, last = 0;
+  for (const engine::Completion& completion : collect(*model.loaded->engine)) {
+    first = std::max(first, completion.timing.first_token_s);
+    last = std::max(last, completion.timing.total_s);
+  }
+  return last - first;
+}
+
+Figure bench_one_sequence(const BenchModel& model, Figure figure, int repeats) {
+  const engine::ModelConfig& config = config_of(model);
+  const int64_t n_timed = kDecodeTokens - 1;
+  std::mt19937_64 random(2);
+  const engine::ModelGeometry geometry = engine::measure_geometry(config);
+  const double latents = static_cast<double>(geometry.cache.latent) * sizeof(float) *
+                         static_cast<double>(kDecodePrompt + kDecodeTokens / 2);
+  double weights = 0;
+  for (const auto& part : bytes_of_a_token(model, random)) weights += static_cast<double>(part.size());
+  figure.bytes = static_cast<double>(n_timed) * (weights + latents);
+  ThreadPool pool(model.loaded->engine->n_threads());
+  std::vector<double> sweeps;
+  figure = repeated(std::move(figure), repeats, [&] {
+    const double seconds = decode_seconds(model, {random_ids(kDecodePrompt, config.vocab_size, random)});
+    double sweep = 0;
+    for (int64_t i = 0; i < n_timed; ++i)
+      sweep += kernels::measure_sweep(pool, bytes_of_a_token(model, random));
+    sweeps.push_back(sweep);
+    return seconds;
+  });
+  figure.sweep_seconds.assign(sweeps.begin() + 1, sweeps.end());  // the first repeat is not measured
+  return figure;
+}
+
 }  // namespace
 
 Figure bench_prefill(const BenchModel& model, int64_t n_tokens, int repeats) {
@@ -99,33 +173,17 @@ Figure bench_prefill(const BenchModel& model, int64_t n_tokens, int repeats) {
 
 Figure bench_decode(const BenchModel& model, int64_t n_sequences, int repeats) {
   const engine::ModelConfig& config = config_of(model);
-  const engine::ModelGeometry geometry = engine::measure_geometry(config);
-  const int64_t n_timed = kDecodeTokens - 1;  // the first comes off the prompt
-  Figure figure{.name = fmt::format("decode/{}", n_sequences),
-                .unit = "tok/s",
-                .items = static_cast<double>(n_sequences * n_timed)};
-  if (n_sequences == 1) {
-    const double weights =
-        static_cast<double>(geometry.active_without_input_embedding) * model.weight_bytes_per_parameter;
-    const double latents = static_cast<double>(geometry.cache.latent) * sizeof(float) *
-                           static_cast<double>(kDecodePrompt + kDecodeTokens / 2);
-    figure.bytes = static_cast<double>(n_timed) * (weights + latents);
-  }
+  Figure figure{
+      .name = fmt::format("decode/{}", n_sequences),
+      .unit = "tok/s",
+      .items = static_cast<double>(n_sequences * (kDecodeTokens - 1))};  // the first is the prompt's
+  if (n_sequences == 1) return bench_one_sequence(model, std::move(figure), repeats);
   std::mt19937_64 random(2);
   return repeated(std::move(figure), repeats, [&] {
-    for (int64_t i = 0; i < n_sequences; ++i) {
-      model.loaded->engine->submit(
-          {static_cast<uint64_t>(i),
-           engine::GenerateRequest{.prompt = random_ids(kDecodePrompt, config.vocab_size, random),
-                                   .max_tokens = kDecodeTokens,
-                                   .ignore_eos = true}});
-    }
-    double first = 0, last = 0;  // when all have begun, when all are done
-    for (const engine::Completion& completion : collect(*model.loaded->engine)) {
-      first = std::max(first, completion.timing.first_token_s);
-      last = std::max(last, completion.timing.total_s);
-    }
-    return last - first;
+    const std::vector<TokenId> shared = random_ids(kSharedPrompt, config.vocab_size, random);
+    std::vector<std::vector<TokenId>> prompts(static_cast<size_t>(n_sequences), shared);
+    for (auto& prompt : prompts) prompt.push_back(random_ids(1, config.vocab_size, random)[0]);
+    return decode_seconds(model, prompts);
   });
 }
 

@@ -12,7 +12,6 @@ namespace fathom::harness {
 
 struct BenchModel {
   LoadedEngine* loaded = nullptr;
-  double weight_bytes_per_parameter = 0.0;
   kernels::Compute compute = kernels::Compute::kF32;
 };
 
@@ -21,8 +20,10 @@ struct BenchModel {
 /// --compute bf16 or int8 the FLOP of the matrices that it holds for are dot products.
 Figure bench_prefill(const BenchModel& model, int64_t n_tokens, int repeats);
 
-/// `n_sequences` generations side by side after a prompt of 32 tokens, 64 tokens each, from the first to the
-/// last. Bytes (one sequence only): the weights that a token uses, head included, and the latents it reads.
+/// `n_sequences` generations side by side, 64 tokens each, from the first to the last. Several share a prompt
+/// of 512 tokens but for the last one more. One has a prompt of 32 tokens, and after each repeat the weights
+/// that a token uses, head included, are read as often by a sweep that does nothing else; its bytes are those
+/// and the latents it reads.
 Figure bench_decode(const BenchModel& model, int64_t n_sequences, int repeats);
 
 /// 32 questions of 64 tokens with four one-token options behind a common header of `n_header` tokens.
@@ -30,6 +31,13 @@ Figure bench_score(const BenchModel& model, int64_t n_header, int repeats);
 
 /// Text through the tokenizer, MB/s on one thread.
 Figure bench_tokenizer(const BenchModel& model, int64_t n_kilobytes, int repeats);
+
+/// Attention alone, of a layer with DeepSeek-V2-Lite's heads. Expanded: a prompt of `n_tokens`. FLOP as
+/// above, and the expansion of keys and values.
+Figure bench_attention_expanded(ThreadPool& pool, int64_t n_tokens, int repeats);
+/// Absorbed: 32 generated tokens, each of its own sequence behind a common prompt of `n_tokens`. FLOP: query
+/// and value through kv_b, 2 H (2 rk + dr) for each position of each row.
+Figure bench_attention_absorbed(ThreadPool& pool, int64_t n_tokens, int repeats);
 
 /// A product of fp32 rows with a matrix of 2,048 by 2,048: its format (integers in groups of 128 for kI8 and
 /// 64 for kI4), and the arithmetic. Throws Error{kUsage} for kI8 with other weights than integers,

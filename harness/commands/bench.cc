@@ -1,18 +1,22 @@
 // `fathom bench`: how fast the engine is on this machine, beside what the machine can do.
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "engine/model_geometry.h"
 #include "harness/bench/workloads.h"
 #include "harness/commands.h"
 #include "harness/machine.h"
 #include "harness/options.h"
+#include "harness/provenance.h"
 #include "harness/version.h"
 #include "kernels/machine_peaks.h"
+#include "results/bench.h"
+#include "results/store.h"
 
 namespace fathom::harness {
 namespace {
@@ -26,6 +30,9 @@ struct BenchOptions {
   int repeats = 5;
   std::string format = "bf16";
   std::string output;
+  std::string db;
+  bool store = false;
+  std::vector<std::string> command_line;
 };
 
 // Of gemm's matrix.
@@ -57,15 +64,44 @@ const std::map<std::string, Workload>& workloads() {
   return all;
 }
 
-BenchModel describe(LoadedEngine& loaded, kernels::Compute compute) {
-  double bytes = 0;
-  for (const engine::CheckpointFile& file : loaded.checkpoint->files())
-    bytes += static_cast<double>(file.size_bytes);
-  const auto parameters = engine::measure_geometry(loaded.checkpoint->config()).parameters;
-  return {&loaded, bytes / static_cast<double>(parameters), compute};
+/// A workload that needs no model.
+struct KernelWorkload {
+  std::vector<std::function<Figure(ThreadPool& pool, int64_t size, int repeats)>> parts;
+  std::vector<int64_t> sizes;
+};
+
+std::map<std::string, KernelWorkload> kernel_workloads(const BenchOptions& options) {
+  const GemmCase gemm{kFormats.at(options.format), options.engine.options.compute};
+  const auto run_gemm = [gemm](ThreadPool& pool, int64_t n_rows, int repeats) {
+    return bench_gemm(pool, gemm, n_rows, repeats);
+  };
+  return {{"attention", {{bench_attention_expanded, bench_attention_absorbed}, {512, 2048}}},
+          {"gemm", {{run_gemm}, {1, 16, 512}}}};
+}
+
+int64_t store(const BenchOptions& options, const std::vector<Figure>& figures, const MachinePeaks& peaks,
+              const json& context) {
+  results::BenchRecord bench{.created_us = unix_time_us(),
+                             .build = running_build(),
+                             .machine_json = machine_json(),
+                             .command_json = json(options.command_line).dump(),
+                             .context_json = context.dump()};
+  for (const Figure& figure : figures) {
+    const std::optional<double> of_sweep = figure.share_of_sweep();
+    bench.figures.push_back({.name = figure.name,
+                             .unit = figure.unit,
+                             .rate = figure.rate(),
+                             .share = of_sweep ? of_sweep : figure.share_of_peak(peaks),
+                             .share_of = of_sweep ? "read sweep" : figure.limit(),
+                             .repeats_json = figure_entries(figure).dump()});
+  }
+  results::Store store = results::Store::open_for_writing(options.db, version_number());
+  return results::store_bench(store.database(), bench);
 }
 
 void run_bench(const BenchOptions& options) {
+  if (options.store && options.db.empty())
+    throw Error(ErrorKind::kUsage, "--store needs the database to store in: --db FILE");
   ThreadPool pool(options.engine.options.n_threads == 0 ? usable_processors()
                                                         : options.engine.options.n_threads);
   const MachinePeaks peaks = measure_peaks(pool);
@@ -79,56 +115,72 @@ void run_bench(const BenchOptions& options) {
   std::optional<LoadedEngine> loaded;
   const auto model = [&] {
     if (options.engine.model_dir.empty())
-      throw Error(ErrorKind::kUsage, "only gemm runs without a model; give --model DIR");
+      throw Error(ErrorKind::kUsage, "only attention and gemm run without a model; give --model DIR");
     if (!loaded) loaded = load_engine(options.engine, WithTokenizer::kYes);
-    return describe(*loaded, options.engine.options.compute);
+    return BenchModel{&*loaded, options.engine.options.compute};
   };
   std::vector<Figure> figures;
+  const auto show = [&](Figure figure) {
+    fmt::print("{}", figure_line(figure, peaks));
+    std::fflush(stdout);
+    figures.push_back(std::move(figure));
+  };
+  const auto sizes = [&](const std::vector<int64_t>& usual) {
+    return options.sizes.empty() ? usual : options.sizes;
+  };
+  const std::map<std::string, KernelWorkload> without_model = kernel_workloads(options);
   fmt::print("{}", figure_header());
   for (const std::string& name : options.what) {
-    const auto found = workloads().find(name);
-    const bool gemm = found == workloads().end();
-    const std::vector<int64_t> usual = gemm ? std::vector<int64_t>{1, 16, 512} : found->second.sizes;
-    for (const int64_t size : options.sizes.empty() ? usual : options.sizes) {
-      figures.push_back(gemm ? bench_gemm(pool, {kFormats.at(options.format), options.engine.options.compute},
-                                          size, options.repeats)
-                             : found->second.run(model(), size, options.repeats));
-      fmt::print("{}", figure_line(figures.back(), peaks));
-      std::fflush(stdout);
+    if (const auto found = without_model.find(name); found != without_model.end()) {
+      for (const auto& part : found->second.parts) {
+        for (const int64_t size : sizes(found->second.sizes)) show(part(pool, size, options.repeats));
+      }
+      continue;
     }
+    const Workload& workload = workloads().at(name);
+    for (const int64_t size : sizes(workload.sizes)) show(workload.run(model(), size, options.repeats));
   }
-  if (options.output.empty()) return;
-  const json context = {{"executable", "fathom"},
-                        {"fathom", version_number()},
-                        {"num_cpus", machine.cores},
-                        {"cpu", machine.cpu},
-                        {"instruction_sets", machine.instruction_sets},
-                        {"threads", pool.n_threads()},
-                        {"model", options.engine.model_dir}};
-  write_file_atomically(options.output, figures_json(figures, peaks, context).dump(2) + "\n");
+  json context = {{"executable", "fathom"},
+                  {"fathom", version_number()},
+                  {"num_cpus", machine.cores},
+                  {"cpu", machine.cpu},
+                  {"instruction_sets", machine.instruction_sets},
+                  {"threads", pool.n_threads()},
+                  {"model", options.engine.model_dir}};
+  if (loaded) context["numerics"] = json::parse(loaded->engine->numerics_json());
+  const json all = figures_json(figures, peaks, context);
+  if (!options.output.empty()) write_file_atomically(options.output, all.dump(2) + "\n");
+  if (!options.store) return;
+  const int64_t number = store(options, figures, peaks, all.at("context"));
+  fmt::print("\nstored as benchmark {} in {}\n", number, options.db);
 }
 
 }  // namespace
 
-void add_bench(CLI::App& app, CommandContext&) {
+void add_bench(CLI::App& app, CommandContext& context) {
   auto options = std::make_shared<BenchOptions>();
   CLI::App* command = app.add_subcommand("bench", "Measure the engine beside what this machine can do");
   command->footer(R"(Workloads and what a size (--sizes) means:
   prefill    tokens of a prompt
-  decode     sequences generated side by side
+  decode     sequences generated side by side, behind a common prompt of 512 tokens; one: a prompt of 32 tokens,
+             and a sweep over the same weights after each repeat
   score      tokens of the header that 32 questions share
   tokenizer  kilobytes of text
-  gemm       rows times a matrix of 2,048 x 2,048 in --format, computed as --compute says; needs no --model
+  attention  tokens of a prompt: computed (expanded), or shared by 32 generated tokens (absorbed); no --model
+  gemm       rows times a matrix of 2,048 x 2,048 in --format, computed as --compute says; no --model
 Each is done once unmeasured, then --repeats times. The last column compares with this machine's measured fp32
-FMA peak, its dot products where --compute uses them, or read bandwidth, whichever limits. --output writes the layout of Google Benchmark's JSON.
+FMA peak, its dot products where --compute uses them, or read bandwidth, whichever limits.
+--output writes the layout of Google Benchmark's JSON; --store keeps the figures in a results database, where
+`fathom list benchmarks --db FILE` shows them.
 
 Examples:
   fathom bench prefill decode --model DIR
   fathom bench gemm --sizes 1,8,64,512
-  fathom bench gemm --format int8 --compute int8)");
-  command->add_option("WHAT", options->what, "prefill, decode, score, tokenizer, gemm")
+  fathom bench gemm --format int8 --compute int8
+  fathom bench prefill --model DIR --store --db results.db)");
+  command->add_option("WHAT", options->what, "prefill, decode, score, tokenizer, attention, gemm")
       ->required()
-      ->check(CLI::IsMember({"prefill", "decode", "score", "tokenizer", "gemm"}));
+      ->check(CLI::IsMember({"prefill", "decode", "score", "tokenizer", "attention", "gemm"}));
   add_engine_options(*command, options->engine);
   command->get_option("--model")->required(false);
   command->add_option("--sizes", options->sizes, "sizes of the workload; default: usual ones")
@@ -142,7 +194,13 @@ Examples:
       ->check(CLI::Range(1, 10000))
       ->option_text("N");
   command->add_option("--output", options->output, "also write JSON")->option_text("FILE");
-  command->callback([options] { run_bench(*options); });
+  command->add_flag("--store", options->store,
+                    "keep the figures in --db, with machine, commit and command line");
+  command->add_option("--db", options->db, "results database for --store")->option_text("FILE");
+  command->callback([options, &context] {
+    options->command_line = context.command_line;
+    run_bench(*options);
+  });
 }
 
 }  // namespace fathom::harness

@@ -1,4 +1,4 @@
-// `fathom list runs --db FILE` and `fathom list tasks`.
+// `fathom list runs --db FILE`, `fathom list benchmarks --db FILE` and `fathom list tasks`.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -10,6 +10,8 @@
 #include "base/json_lines.h"
 #include "base/sha256.h"
 #include "harness/commands.h"
+#include "harness/text_table.h"
+#include "results/bench.h"
 #include "results/runs.h"
 #include "results/schema.h"
 #include "tasks/registry.h"
@@ -67,6 +69,59 @@ void add_list_runs(CLI::App& list) {
   command->callback([options] {
     const std::vector<results::RunInfo> runs = results::list_runs(results::open_for_reading(options->db));
     options->json ? print_json(runs) : print_table(runs);
+  });
+}
+
+std::string words(const std::string& command_json) {
+  return fmt::format("fathom {}",
+                     fmt::join(nlohmann::json::parse(command_json).get<std::vector<std::string>>(), " "));
+}
+
+void print_table(const std::vector<results::StoredBench>& benches) {
+  for (const auto& [number, bench] : benches) {
+    const nlohmann::json context = nlohmann::json::parse(bench.context_json);
+    fmt::print("benchmark {}, {} UTC: {}\n", number, format_utc(bench.created_us), words(bench.command_json));
+    fmt::print("  fathom {} at {}{}; {}, {} threads: {:.1f} GFLOP/s fp32 FMA, {:.1f} GB/s read\n",
+               bench.build.version, bench.build.git_commit, bench.build.git_dirty ? " with changes" : "",
+               context.at("cpu").get<std::string>(), context.at("threads").get<int>(),
+               context.at("fma_flop_per_second").get<double>() / 1e9,
+               context.at("read_bytes_per_second").get<double>() / 1e9);
+    TextTable table("lrll", {"", "median", "unit", "share"});
+    for (const results::BenchFigureRecord& f : bench.figures) {
+      table.add({f.name, fmt::format("{:.2f}", f.rate), f.unit,
+                 f.share ? fmt::format("{:.1f} % of {}", 100 * *f.share, f.share_of) : ""});
+    }
+    fmt::print("{}\n", table.text("  "));
+  }
+}
+
+void print_json(const std::vector<results::StoredBench>& benches) {
+  JsonLinesWriter writer("-");
+  for (const auto& [number, bench] : benches) {
+    nlohmann::json entries = nlohmann::json::array();
+    for (const results::BenchFigureRecord& f : bench.figures) {
+      for (nlohmann::json& entry : nlohmann::json::parse(f.repeats_json)) entries.push_back(std::move(entry));
+    }
+    writer.write({{"benchmark", number},
+                  {"created", format_utc(bench.created_us)},
+                  {"command", nlohmann::json::parse(bench.command_json)},
+                  {"git_commit", bench.build.git_commit},
+                  {"machine", nlohmann::json::parse(bench.machine_json)},
+                  {"context", nlohmann::json::parse(bench.context_json)},
+                  {"benchmarks", std::move(entries)}});
+  }
+}
+
+void add_list_benchmarks(CLI::App& list) {
+  auto options = std::make_shared<ListRunsOptions>();
+  CLI::App* command = list.add_subcommand("benchmarks",
+                                          "List what `fathom bench --store` kept, newest first\n"
+                                          "Example: fathom list benchmarks --db results.db");
+  command->add_option("--db", options->db, "Results database")->required();
+  command->add_flag("--json", options->json, "One JSON object a line, in Google Benchmark's layout");
+  command->callback([options] {
+    const auto benches = results::list_benches(results::open_for_reading(options->db));
+    options->json ? print_json(benches) : print_table(benches);
   });
 }
 
@@ -166,6 +221,7 @@ void add_list(CLI::App& app, CommandContext&) {
                                       "Example: fathom list tasks");
   list->require_subcommand(1);
   add_list_runs(*list);
+  add_list_benchmarks(*list);
   add_list_tasks(*list);
 }
 

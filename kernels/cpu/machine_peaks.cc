@@ -142,5 +142,22 @@ double measure_read_bandwidth(ThreadPool& pool) {
   return static_cast<double>(per_thread * pool.n_threads()) * sizeof(float) / best;
 }
 
+double measure_sweep(ThreadPool& pool, std::span<const std::span<const std::byte>> parts) {
+  constexpr size_t kPiece = size_t{1} << 18;
+  std::vector<std::span<const std::byte>> pieces;
+  for (std::span<const std::byte> part : parts) {
+    for (; part.size() > kPiece; part = part.subspan(kPiece)) pieces.push_back(part.first(kPiece));
+    pieces.push_back(part);
+  }
+  std::vector<float> sinks(pieces.size());
+  const auto start = Clock::now();
+  pool.parallel_for(static_cast<int64_t>(pieces.size()), [&](int64_t i) {
+    const std::span<const std::byte> piece = pieces[static_cast<size_t>(i)];
+    sinks[static_cast<size_t>(i)] = HWY_DYNAMIC_DISPATCH(cpu::ReadAll)(
+        reinterpret_cast<const float*>(piece.data()), static_cast<int64_t>(piece.size() / sizeof(float)));
+  });
+  return seconds_since(start);
+}
+
 }  // namespace fathom::kernels
 #endif  // HWY_ONCE

@@ -40,6 +40,15 @@ TEST(BenchFigure, DotProductsAndFp32AddUpToOneRoof) {
   EXPECT_NE(figure_line(figure, peaks).find("50.0 % of int8 dot products and FMA"), std::string::npos);
 }
 
+TEST(BenchFigure, TheShareOfASweepIsTheMedianOverThePairs) {
+  Figure figure{.name = "d", .unit = "tok/s", .items = 1, .seconds = {2, 4, 1}, .bytes = 1e9};
+  EXPECT_FALSE(figure.share_of_sweep().has_value());
+  figure.sweep_seconds = {1.8, 1, 0.8};  // 0.9, 0.25, 0.8
+  EXPECT_DOUBLE_EQ(*figure.share_of_sweep(), 0.8);
+  EXPECT_NE(figure_line(figure, kPeaks).find(", 80.0 % of a read sweep"), std::string::npos);
+  EXPECT_EQ(figure_entries(figure)[1]["sweep_time"], 1000.0);
+}
+
 TEST(BenchFigure, JsonHasOneEntryARepeatInGoogleBenchmarksLayout) {
   const std::vector<Figure> figures = {
       {.name = "prefill/8", .unit = "tok/s", .items = 8, .seconds = {0.5, 0.25}, .flop = 1e9}};

@@ -136,8 +136,8 @@ void gate_up_block(const ExpertMlps& args, const Groups& groups, const Rows& row
 
 constexpr int64_t kMaxDownColumns = 192;
 
-/// Columns of the output that a task owns, a multiple of `unit`: 48 of every expert's down are a few hundred KiB
-/// even for one row, and every task reads all of `hidden`.
+/// Columns of the output that a task owns, a multiple of `unit`: 48 of every expert's down are a few hundred
+/// KiB even for one row, and every task reads all of `hidden`.
 int64_t down_columns_of_task(const Stream& stream, int64_t n_columns, int64_t unit) {
   return std::clamp<int64_t>(div_up(n_columns, 8 * stream.pool->n_threads() * unit) * unit,
                              std::max<int64_t>(48, unit), kMaxDownColumns);

@@ -1,25 +1,23 @@
 #include "engine/quantise.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <vector>
 
+#include "base/div_up.h"
 #include "base/error.h"
+#include "kernels/rounding.h"
 
 namespace fathom::engine {
 namespace {
 
+using kernels::to_bf16;
+
 constexpr float kLargestE4m3 = 448.0f;
 
-uint16_t to_bf16(float value) {
-  const auto bits = std::bit_cast<uint32_t>(value);
-  return static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
-}
-
 float rounded_to_bf16(float value) {
-  return std::bit_cast<float>(static_cast<uint32_t>(to_bf16(value)) << 16);
+  return kernels::from_bf16(to_bf16(value));
 }
 
 // One scale's numbers: rows [row, row_end) x columns [column, column_end).
@@ -35,7 +33,7 @@ class Quantiser {
         q_(quantization),
         name_(name),
         k_(matrix.shape[1]),
-        n_blocks_((k_ + q_.block_columns - 1) / q_.block_columns),
+        n_blocks_(div_up(k_, q_.block_columns)),
         out_(out) {}
 
   // All blocks of rows [block_rows * i, block_rows * (i + 1)).
@@ -50,7 +48,7 @@ class Quantiser {
       if (q_.format == QuantFormat::kFp8) {
         const float scale = max == 0 ? 1.0f : max / kLargestE4m3;
         std::memcpy(out_.scales.data() + (i * n_blocks_ + b) * 4, &scale, 4);
-        write(block, [&](float w) { return to_e4m3(w / scale); });
+        write(block, [&](float w) { return kernels::to_e4m3(w / scale); });
         continue;
       }
       const float scale = max == 0                          ? 1.0f
@@ -137,16 +135,6 @@ class Quantiser {
 };
 
 }  // namespace
-
-uint8_t to_e4m3(float value) {
-  const uint8_t sign = std::signbit(value) ? 0x80 : 0;
-  const float magnitude = std::min(std::fabs(value), kLargestE4m3);
-  // Below 2^-6 numbers are multiples of 2^-9; the largest of them that rounds up is the smallest normal one.
-  if (magnitude < 0x1p-6f) return sign | static_cast<uint8_t>(std::nearbyint(magnitude * 512));
-  uint32_t bits = std::bit_cast<uint32_t>(magnitude);
-  bits += 0x7FFFF + ((bits >> 20) & 1);
-  return sign | static_cast<uint8_t>((bits >> 20) - (120u << 3));
-}
 
 QuantisedBytes quantise_matrix(const kernels::Tensor& matrix, const Quantization& quantization,
                                const std::string& name, ThreadPool& pool) {

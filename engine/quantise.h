@@ -26,7 +26,4 @@ struct QuantisedBytes {
 QuantisedBytes quantise_matrix(const kernels::Tensor& matrix, const Quantization& quantization,
                                const std::string& name, ThreadPool& pool);
 
-/// The code of `value` rounded to E4M3, nearest even, at most 448 in size.
-uint8_t to_e4m3(float value);
-
 }  // namespace fathom::engine

@@ -4,8 +4,10 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/div_up.h"
 #include "base/error.h"
 #include "engine/key_reader.h"
+#include "kernels/rounding.h"
 
 namespace fathom::engine {
 namespace {
@@ -15,10 +17,6 @@ using nlohmann::json;
 
 constexpr int64_t kFp8Block = 128;
 constexpr int64_t kMaxBlock = int64_t{1} << 16;  // sums of --compute int8 stay in 32 bits
-
-int64_t div_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 int64_t read_group(KeyReader& keys, std::string_view key) {
   const int64_t group = keys.integer(key, 32, kMaxBlock);
@@ -188,7 +186,6 @@ float matrix_number(const kernels::Tensor& matrix, int64_t row, int64_t column) 
     std::memcpy(&half, static_cast<const char*>(data) + 2 * at, 2);
     return half;
   };
-  const auto bf16 = [](uint16_t half) { return std::bit_cast<float>(static_cast<uint32_t>(half) << 16); };
   const kernels::Scales& s = matrix.scales;
   const int64_t scale = kernels::is_quantised(matrix.dtype)
                             ? row / s.rows * div_up(matrix.shape[1], s.columns) + column / s.columns
@@ -200,13 +197,14 @@ float matrix_number(const kernels::Tensor& matrix, int64_t row, int64_t column) 
       return value;
     }
     case Dtype::kBF16:
-      return bf16(half_at(bytes, i));
+      return kernels::from_bf16(half_at(bytes, i));
     case Dtype::kF16:
       return static_cast<float>(std::bit_cast<_Float16>(half_at(bytes, i)));
     case Dtype::kI8:
-      return static_cast<float>(static_cast<int8_t>(bytes[i])) * bf16(half_at(s.data, scale));
+      return static_cast<float>(static_cast<int8_t>(bytes[i])) * kernels::from_bf16(half_at(s.data, scale));
     case Dtype::kI4:
-      return static_cast<float>((bytes[i / 2] >> (i % 2 * 4) & 15) - 8) * bf16(half_at(s.data, scale));
+      return static_cast<float>((bytes[i / 2] >> (i % 2 * 4) & 15) - 8) *
+             kernels::from_bf16(half_at(s.data, scale));
     case Dtype::kF8E4M3:
       return e4m3_number(bytes[i]) * static_cast<const float*>(s.data)[scale];
     default:

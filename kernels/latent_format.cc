@@ -1,5 +1,6 @@
 #include "kernels/latent_format.h"
 
+#include "base/div_up.h"
 #include "base/error.h"
 
 namespace fathom::kernels {
@@ -41,7 +42,7 @@ std::string_view latent_format_name(LatentFormat format) {
 
 LatentLayout::LatentLayout(LatentFormat format_in, int64_t rank_in, int64_t rope_in)
     : format(format_in), rank(rank_in), rope(rope_in) {
-  const int64_t n_key_groups = (rope + kLatentGroup - 1) / kLatentGroup;
+  const int64_t n_key_groups = div_up(rope, kLatentGroup);
   keys_at = format == LatentFormat::kI6 ? n_latent_groups() * kSixBitGroupBytes : rank * number_bytes(format);
   scales_at = (keys_at + rope * number_bytes(format) + 1) / 2 * 2;
   const bool scaled = format != LatentFormat::kF32 && format != LatentFormat::kBF16;

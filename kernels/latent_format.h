@@ -23,6 +23,8 @@
 #include <optional>
 #include <string_view>
 
+#include "base/div_up.h"
+
 namespace fathom::kernels {
 
 enum class LatentFormat : uint8_t { kF32, kBF16, kF8, kI8, kI6 };
@@ -48,7 +50,7 @@ struct LatentLayout {
   int64_t row_bytes;
 
   int64_t row_words() const { return row_bytes / 4; }
-  int64_t n_latent_groups() const { return (rank + kLatentGroup - 1) / kLatentGroup; }
+  int64_t n_latent_groups() const { return div_up(rank, kLatentGroup); }
 };
 
 }  // namespace fathom::kernels

@@ -2,14 +2,11 @@
 
 #include <algorithm>
 
+#include "base/div_up.h"
 #include "base/error.h"
 
 namespace fathom::kernels {
 namespace {
-
-int64_t div_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 int64_t scale_bits(Dtype dtype) {
   return dtype == Dtype::kF8E4M3 ? 32 : 16;

@@ -5,6 +5,7 @@
 #include <random>
 #include <vector>
 
+#include "base/div_up.h"
 #include "harness/bench/workloads.h"
 #include "kernels/buffer.h"
 #include "kernels/kernels.h"
@@ -79,7 +80,7 @@ Figure timed(Figure figure, ThreadPool& pool, Operands& operands, size_t scratch
 }  // namespace
 
 Figure bench_attention_expanded(ThreadPool& pool, int64_t n_tokens, int repeats) {
-  const int64_t n_blocks = (n_tokens + kBlockTokens - 1) / kBlockTokens;
+  const int64_t n_blocks = div_up(n_tokens, kBlockTokens);
   Operands operands(n_tokens, n_blocks);
   std::vector<int32_t> table;
   for (int64_t b = 0; b < n_blocks; ++b) table.push_back(static_cast<int32_t>(b));
@@ -96,7 +97,7 @@ Figure bench_attention_expanded(ThreadPool& pool, int64_t n_tokens, int repeats)
 }
 
 Figure bench_attention_absorbed(ThreadPool& pool, int64_t n_tokens, int repeats) {
-  const int64_t n_shared = (n_tokens + kBlockTokens - 1) / kBlockTokens;
+  const int64_t n_shared = div_up(n_tokens, kBlockTokens);
   Operands operands(kSequences, n_shared + kSequences);
   std::vector<int32_t> runs, table;
   for (int32_t i = 0; i < kSequences; ++i) {

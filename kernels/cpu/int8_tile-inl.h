@@ -16,6 +16,7 @@
 //   pack(codes of kLanes columns, kPackCodes of each, out, stride of a unit in the panel).
 #pragma once
 
+#include "base/div_up.h"
 #include "kernels/cpu/products.h"
 
 namespace fathom::kernels::cpu {
@@ -24,7 +25,7 @@ namespace {
 constexpr float kLargestCode = 127.0f;
 
 inline int64_t groups_of(int64_t k, int64_t group) {
-  return (k + group - 1) / group;
+  return div_up(k, group);
 }
 
 /// A prepared row: scales [G], sums [G], codes [K padded to whole units], each part 64-byte aligned.
@@ -91,9 +92,7 @@ template <typename Ops>
 struct Panel {
   static constexpr int64_t kColumns = Ops::kVectors * Ops::kLanes;
 
-  static int64_t units(int64_t k) {
-    return (k + kCodePadding - 1) / kCodePadding * kCodePadding / Ops::kUnit;
-  }
+  static int64_t units(int64_t k) { return div_up(k, kCodePadding) * kCodePadding / Ops::kUnit; }
   static size_t bytes(int64_t k) {
     return static_cast<size_t>((units(k) + groups_of(k, kSmallestGroup)) * kColumns) * 4 + 64;
   }

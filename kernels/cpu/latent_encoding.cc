@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
-#include "kernels/cpu/rounding.h"
+#include "kernels/rounding.h"
 
 namespace fathom::kernels::cpu {
 namespace {
@@ -57,7 +57,7 @@ void encode_groups(LatentFormat format, const float* x, int64_t n, uint8_t* code
     if (format == LatentFormat::kI6) {
       encode_six_bits(x + begin, length, scale, codes + begin / kLatentGroup * 48);
     } else if (format == LatentFormat::kF8) {
-      encode_bytes(x + begin, length, scale, to_fp8, codes + begin);
+      encode_bytes(x + begin, length, scale, to_e4m3, codes + begin);
     } else {
       encode_bytes(x + begin, length, scale, integer_code<127>, codes + begin);
     }

@@ -11,36 +11,12 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/rounding.h"
 #include "kernels/cpu/simd-inl.h"
 #include "kernels/latent_format.h"
+#include "kernels/rounding.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fathom::kernels::cpu::HWY_NAMESPACE {
-
-using LatentI32 = hn::RebindToSigned<F32>;
-using VLatentI32 = hn::Vec<LatentI32>;
-
-/// `lanes` bytes from p as integers, zeros behind.
-template <typename Byte>
-HWY_INLINE VLatentI32 widen_bytes(const uint8_t* p, int64_t lanes) {
-  const hn::Rebind<Byte, F32> d;
-  alignas(64) uint8_t padded[kLanes];
-  if (lanes < kLanes) {
-    std::memset(padded, 0, sizeof padded);
-    std::memcpy(padded, p, static_cast<size_t>(lanes));
-    p = padded;
-  }
-  return hn::PromoteTo(LatentI32(), hn::LoadU(d, reinterpret_cast<const Byte*>(p)));
-}
-
-/// Sign, exponent and fraction moved to their places make 2^-120 of the number (subnormals too).
-HWY_INLINE VF32 widen_fp8(const uint8_t* p, int64_t lanes) {
-  const auto bits = widen_bytes<uint8_t>(p, lanes);
-  const auto sign = hn::ShiftLeft<24>(hn::And(bits, hn::Set(LatentI32(), 0x80)));
-  const auto magnitude = hn::ShiftLeft<20>(hn::And(bits, hn::Set(LatentI32(), 0x7F)));
-  return hn::Mul(hn::BitCast(F32(), hn::Or(sign, magnitude)), hn::Set(F32(), 0x1p120f));
-}
 
 /// body(first number, how many, their scale) for the groups of one part of a row.
 template <typename Body>
@@ -63,8 +39,9 @@ HWY_INLINE void decode_int8(const uint8_t* codes, int64_t n, const uint8_t* scal
 
 HWY_INLINE void decode_fp8(const uint8_t* codes, int64_t n, const uint8_t* scales, float* out) {
   for_groups(n, scales, [&](int64_t begin, int64_t length, VF32 scale) HWY_ATTR {
+    const VF32 factor = hn::Mul(scale, hn::Set(F32(), kE4m3Factor));
     for_vectors(length, [&](int64_t i, int64_t lanes) HWY_ATTR {
-      store_n(hn::Mul(widen_fp8(codes + begin + i, lanes), scale), out + begin + i, lanes);
+      store_n(hn::Mul(widen_e4m3(codes + begin + i, lanes), factor), out + begin + i, lanes);
     });
   });
 }
@@ -72,7 +49,7 @@ HWY_INLINE void decode_fp8(const uint8_t* codes, int64_t n, const uint8_t* scale
 /// Sixteen of a group's numbers, those from 16 * kQuarter on.
 template <int kQuarter>
 HWY_INLINE void decode_six_bit_quarter(const uint8_t* codes, VF32 scale, float* out) {
-  const LatentI32 d;
+  const I32 d;
   for (int64_t i = 0; i < 16; i += kLanes) {
     const auto low =
         hn::And(hn::ShiftRight<kQuarter / 2 * 4>(widen_bytes<uint8_t>(codes + kQuarter % 2 * 16 + i, kLanes)),

@@ -4,14 +4,11 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/div_up.h"
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
 
 namespace fathom::kernels::cpu {
-
-inline int64_t div_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 /// body(begin, end) over pieces of [0, n) of at most `grain` rows.
 template <typename Body>

@@ -4,6 +4,7 @@
 // fused multiply-add in fp32 (the instruction's own order, round to nearest even, subnormal inputs and
 // results taken as zero); the row's end is padded with zeros, then the lanes are added by a fixed tree.
 // Weights that are not stored in bf16 are widened to fp32 and rounded, a few rows at a time.
+#include "base/div_up.h"
 #include "kernels/cpu/products.h"
 
 #ifdef __x86_64__
@@ -25,7 +26,7 @@ constexpr int kRows = 6;
 constexpr int kColumns = 4;
 
 int64_t padded(int64_t k) {
-  return (k + kStep - 1) / kStep * kStep;
+  return div_up(k, kStep) * kStep;
 }
 
 __m512i load_bf16(const uint16_t* from, int64_t n) {

@@ -9,7 +9,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/rms-inl.h"
-#include "kernels/cpu/rounding.h"
+#include "kernels/rounding.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fathom::kernels::cpu::HWY_NAMESPACE {

@@ -7,10 +7,12 @@
 #include <mutex>
 #include <vector>
 
+#include "base/div_up.h"
 #include "base/error.h"
 #include "kernels/buffer.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/targets.h"
+#include "kernels/rounding.h"
 
 #include <hwy/targets.h>
 
@@ -30,16 +32,15 @@ float number(int64_t i) {
   return static_cast<float>(static_cast<int64_t>(z >> 40) - (1 << 23)) * 0x1p-23f;
 }
 
-float to_bf16(float x) {
-  const auto bits = std::bit_cast<uint32_t>(x);
-  return std::bit_cast<float>((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000u);
+float rounded_to_bf16(float x) {
+  return from_bf16(to_bf16(x));
 }
 
 /// A matrix of a format, and what it stands for.
 struct Example {
   explicit Example(Dtype dtype)
       : bytes(static_cast<size_t>(kOutputs * kInputs * 4)), values(static_cast<size_t>(kOutputs * kInputs)) {
-    const int64_t groups = (kInputs + kGroup - 1) / kGroup;
+    const int64_t groups = div_up(kInputs, kGroup);
     scales.resize(static_cast<size_t>(kOutputs * groups * 4));
     tensor = Tensor(bytes.data(), dtype, {kOutputs, kInputs});
     if (is_quantised(dtype)) tensor.scales = {scales.data(), 1, kGroup};
@@ -54,7 +55,7 @@ struct Example {
 
  private:
   float put(Dtype dtype, int64_t i, float v, int64_t scale_at) {
-    const float scale = to_bf16((2 + number(scale_at)) / 256);
+    const float scale = rounded_to_bf16((2 + number(scale_at)) / 256);
     const auto scale_bits = std::bit_cast<uint32_t>(scale);
     if (dtype == Dtype::kF8E4M3) std::memcpy(scales.data() + 4 * scale_at, &scale_bits, 4);
     if (dtype == Dtype::kI8 || dtype == Dtype::kI4) {
@@ -63,7 +64,7 @@ struct Example {
     }
     switch (dtype) {
       case Dtype::kBF16: {
-        v = to_bf16(v);
+        v = rounded_to_bf16(v);
         const auto half = static_cast<uint16_t>(std::bit_cast<uint32_t>(v) >> 16);
         std::memcpy(bytes.data() + 2 * i, &half, 2);
         return v;
@@ -106,8 +107,9 @@ std::vector<double> seen_row(Compute compute, const float* x) {
     float max = 0;
     for (int64_t k = begin; k < end; ++k) max = std::max(max, std::fabs(x[k]));
     for (int64_t k = begin; k < end; ++k) {
-      row[static_cast<size_t>(k)] =
-          compute == Compute::kBF16 ? to_bf16(x[k]) : std::nearbyint(x[k] * (127.0f / max)) * (max / 127.0f);
+      row[static_cast<size_t>(k)] = compute == Compute::kBF16
+                                        ? rounded_to_bf16(x[k])
+                                        : std::nearbyint(x[k] * (127.0f / max)) * (max / 127.0f);
     }
   }
   return row;
@@ -147,7 +149,7 @@ std::string check_format(const Products& products, Compute compute, Dtype dtype)
         for (int64_t k = 0; k < kInputs; ++k) {
           const float value = w.values[static_cast<size_t>(n * kInputs + k)];
           const double term =
-              row[static_cast<size_t>(k)] * (compute == Compute::kBF16 ? to_bf16(value) : value);
+              row[static_cast<size_t>(k)] * (compute == Compute::kBF16 ? rounded_to_bf16(value) : value);
           sum += term;
           size += std::fabs(term);
         }

@@ -20,9 +20,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace fathom::kernels::cpu::HWY_NAMESPACE {
 
-using U32 = hn::RebindToUnsigned<F32>;
-using I32 = hn::RebindToSigned<F32>;
-
 /// F32, BF16 or F16.
 template <typename W>
 struct PlainRows {
@@ -47,22 +44,14 @@ HWY_INLINE VF32 broadcast_scale(const void* scales, int64_t i) {
 struct Int8Rows {
   static constexpr bool kPlain = false;
   struct Cursor {
-    const int8_t* row;
+    const uint8_t* row;
     VF32 scale;
     HWY_INLINE VF32 load(int64_t i, int64_t lanes) const {
-      const hn::Rebind<int8_t, F32> d;
-      alignas(64) int8_t padded[kLanes];
-      const int8_t* from = row + i;
-      if (lanes < kLanes) {
-        std::memset(padded, 0, sizeof padded);
-        std::memcpy(padded, from, static_cast<size_t>(lanes));
-        from = padded;
-      }
-      return hn::Mul(hn::ConvertTo(F32(), hn::PromoteTo(I32(), hn::LoadU(d, from))), scale);
+      return hn::Mul(hn::ConvertTo(F32(), widen_bytes<int8_t>(row + i, lanes)), scale);
     }
   };
   explicit Int8Rows(const Tensor& w)
-      : data(static_cast<const int8_t*>(w.data)),
+      : data(static_cast<const uint8_t*>(w.data)),
         scales(w.scales.data),
         stride(w.shape[1]),
         columns(w.scales.columns),
@@ -71,7 +60,7 @@ struct Int8Rows {
     return {data + row * stride, broadcast_scale(scales, row * n_groups + begin / columns)};
   }
 
-  const int8_t* data;
+  const uint8_t* data;
   const void* scales;
   int64_t stride;
   int64_t columns;
@@ -134,25 +123,7 @@ struct Fp8Rows {
     const uint8_t* row;
     VF32 scale;
     HWY_INLINE VF32 load(int64_t i, int64_t lanes) const {
-      const hn::Rebind<uint8_t, F32> d8;
-      const hn::Rebind<uint16_t, F32> d16;
-      alignas(64) uint8_t padded[kLanes];
-      const uint8_t* from = row + i;
-      if (lanes < kLanes) {
-        std::memset(padded, 0, sizeof padded);
-        std::memcpy(padded, from, static_cast<size_t>(lanes));
-        from = padded;
-      }
-      // s eeee mmm becomes the fp16 number s 0eeee mmm0000000, which is worth 2^-8 of it (subnormals too):
-      // the scale has the 2^8. All ones are NaN, where fp16 sees a number.
-      const auto bits = hn::PromoteTo(d16, hn::LoadU(d8, from));
-      const auto magnitude = hn::ShiftLeft<7>(hn::And(bits, hn::Set(d16, uint16_t{0x7F})));
-      const auto sign = hn::ShiftLeft<8>(hn::And(bits, hn::Set(d16, uint16_t{0x80})));
-      const hn::Rebind<hwy::float16_t, F32> df16;
-      const hn::Rebind<int16_t, F32> di16;
-      const VF32 value = hn::Mul(hn::PromoteTo(F32(), hn::BitCast(df16, hn::Or(sign, magnitude))), scale);
-      const auto nan = hn::VecFromMask(d16, hn::Eq(magnitude, hn::Set(d16, uint16_t{0x3F80})));
-      return hn::Or(value, hn::BitCast(F32(), hn::PromoteTo(I32(), hn::BitCast(di16, nan))));
+      return hn::Mul(widen_e4m3(row + i, lanes), scale);
     }
   };
   explicit Fp8Rows(const Tensor& w)
@@ -164,7 +135,7 @@ struct Fp8Rows {
         n_blocks(div_up(stride, columns)) {}
   HWY_INLINE Cursor cursor(int64_t row, int64_t begin) const {
     const float scale = scales[row / rows * n_blocks + begin / columns];
-    return {data + row * stride, hn::Set(F32(), scale * 256.0f)};
+    return {data + row * stride, hn::Set(F32(), scale * kE4m3Factor)};
   }
 
   const uint8_t* data;

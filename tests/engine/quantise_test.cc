@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "engine/embedded_engine.h"
 #include "engine/quantise_checkpoint.h"
+#include "kernels/rounding.h"
 #include "tests/engine/golden_weights.h"
 #include "tests/expect_error.h"
 #include "tests/temporary_folder.h"
@@ -19,6 +20,7 @@ namespace fathom::engine {
 namespace {
 
 using kernels::Dtype;
+using kernels::to_e4m3;
 using nlohmann::json;
 using testing::expect_bad_input;
 using testing::TemporaryFolder;

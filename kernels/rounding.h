@@ -1,11 +1,11 @@
-// fp32 rounded to narrower formats, to nearest even. Plain code, the same on every instruction set.
+// fp32 rounded to narrower formats, to nearest even. Plain host code, the same on every instruction set.
 #pragma once
 
 #include <bit>
 #include <cmath>
 #include <cstdint>
 
-namespace fathom::kernels::cpu {
+namespace fathom::kernels {
 
 /// A NaN stays a NaN.
 inline uint16_t to_bf16(float x) {
@@ -25,7 +25,7 @@ inline int32_t to_nearest(float x) {
 }
 
 /// e4m3 of a finite x, saturating at 448.
-inline uint8_t to_fp8(float x) {
+inline uint8_t to_e4m3(float x) {
   const auto sign = static_cast<uint8_t>(std::signbit(x) ? 0x80 : 0);
   const float magnitude = std::fabs(x);
   if (magnitude >= 448.0f) return sign | 0x7E;
@@ -37,4 +37,4 @@ inline uint8_t to_fp8(float x) {
   return static_cast<uint8_t>(sign | ((rounded >> 20) - (120 << 3)));
 }
 
-}  // namespace fathom::kernels::cpu
+}  // namespace fathom::kernels

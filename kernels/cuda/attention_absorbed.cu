@@ -11,6 +11,7 @@
 #include "kernels/cuda/numbers.h"
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/reduce.h"
+#include "kernels/cuda/softmax.h"
 #include "kernels/cuda/weight_type.h"
 
 namespace fathom::kernels::cuda {
@@ -21,11 +22,6 @@ constexpr int64_t kMaxRank = 1024;
 constexpr int64_t kColumns = kMaxRank / kRowThreads;  // of the latent, at most, for each thread
 /// Rows in flight times splits of each, at least.
 constexpr int64_t kMinPartials = 512;
-
-struct SoftmaxState {
-  float max;
-  float sum;
-};
 
 struct AbsorbedScratch {
   float* queries;                // [T, H, rk + dr]: (W_UK^T q_nope, q_rope)
@@ -143,7 +139,10 @@ struct SplitKernel {
       const float* block = p.cache + cache_row(table, at * kBlockTokens) * s.latent();
       score(simt, p, q, block, n_valid, n_heads, shared);
       simt.barrier();
-      if (simt.warp() < n_heads) weigh(simt, n_valid, state, shared);
+      if (simt.warp() < n_heads) {
+        const float factor = softmax_block(simt, shared.scores[simt.warp()], n_valid, state);
+        if (simt.lane() == 0) shared.factor[simt.warp()] = factor;
+      }
       simt.barrier();
       add_values(simt, s, block, n_valid, shared, o);
       simt.barrier();
@@ -181,24 +180,6 @@ struct SplitKernel {
         if (simt.lane() == 0) shared.scores[h][j] = sum * p.scale;
       }
     }
-  }
-
-  /// The warp's head: scores to weights.
-  FATHOM_DEVICE static void weigh(const Simt& simt, int64_t n_valid, SoftmaxState& state, Shared& shared) {
-    float* scores = shared.scores[simt.warp()];
-    float max = state.max;
-    for (int64_t j = simt.lane(); j < n_valid; j += kWarp) max = fmaxf(max, scores[j]);
-    max = simt.warp_reduce(max, Largest());
-    float sum = 0.0f;
-    for (int64_t j = simt.lane(); j < n_valid; j += kWarp) {
-      scores[j] = exp_of(scores[j] - max);
-      sum += scores[j];
-    }
-    sum = simt.warp_reduce(sum, Sum());
-    const float factor = exp_of(state.max - max);
-    state.sum = state.sum * factor + sum;
-    state.max = max;
-    if (simt.lane() == 0) shared.factor[simt.warp()] = factor;
   }
 
   FATHOM_DEVICE static void add_values(const Simt& simt, const Shape& s, const float* block, int64_t n_valid,

@@ -11,17 +11,13 @@
 #include "kernels/cuda/numbers.h"
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/reduce.h"
+#include "kernels/cuda/softmax.h"
 
 namespace fathom::kernels::cuda {
 namespace {
 
 /// Blocks that are expanded at a time: 64 MiB of fp32 for V2-Lite.
 constexpr int64_t kMinSlots = 64;
-
-struct SoftmaxState {
-  float max;
-  float sum;
-};
 
 struct ExpandedScratch {
   SoftmaxState* states;  // [T, H]
@@ -181,21 +177,11 @@ struct AttendKernel {
       if (row >= tile.n_rows) break;
       const int64_t n_valid = n_seen(tile.first_position + row, place);
       if (n_valid == 0) continue;  // done with an earlier block
-      const SoftmaxState before = shared.states[row];
-      float* scores = shared.scores[row];
-      float max = before.max;
-      for (int64_t j = simt.lane(); j < n_valid; j += kWarp) max = fmaxf(max, scores[j]);
-      max = simt.warp_reduce(max, Largest());
-      float sum = 0.0f;
-      for (int64_t j = simt.lane(); j < n_valid; j += kWarp) {
-        scores[j] = exp_of(scores[j] - max);
-        sum += scores[j];
-      }
-      sum = simt.warp_reduce(sum, Sum());  // also: all lanes have read the state
+      SoftmaxState state = shared.states[row];
+      const float factor = softmax_block(simt, shared.scores[row], n_valid, state);
       if (simt.lane() != 0) continue;
-      const float factor = exp_of(before.max - max);
       shared.factor[row] = factor;
-      shared.states[row] = {max, before.sum * factor + sum};
+      shared.states[row] = state;  // all lanes have read it: the block's reductions came after
     }
     simt.barrier();
   }

@@ -47,7 +47,7 @@ void write_value(const fs::path& path, const std::string& value) {
   throw SetupFailure{kLayer, fmt::format("writing {} to {}", value, path.string()), errno};
 }
 
-// `words` of a line of mountinfo: "36 35 98:0 /root /mount/point options - type source super,options".
+// A line of mountinfo: "36 35 98:0 /root /mount/point options - type source super,options".
 struct Mount {
   fs::path root;
   fs::path point;
@@ -169,9 +169,10 @@ void remove_left_groups(const CgroupParent& parent) {
 
 std::vector<CgroupParent> cgroup_candidates(const std::string& mounts, const std::string& own) {
   std::vector<CgroupParent> found;
+  const std::vector<Mount> all_mounts = cgroup_mounts(mounts);
   const auto groups = own_groups(own);
   CgroupParent first_version = {.version = 1, .folders = {}};
-  for (const Mount& mount : cgroup_mounts(mounts)) {
+  for (const Mount& mount : all_mounts) {
     if (mount.type == "cgroup2" && groups.contains("")) {
       // A group that holds processes cannot hand controllers down; the one above it may, and be ours, too.
       const fs::path folder = folder_of(mount, groups.at(""));
@@ -181,7 +182,7 @@ std::vector<CgroupParent> cgroup_candidates(const std::string& mounts, const std
     }
   }
   for (const char* controller : {"memory", "pids"}) {
-    for (const Mount& mount : cgroup_mounts(mounts)) {
+    for (const Mount& mount : all_mounts) {
       const auto& options = mount.options;
       const bool right =
           mount.type == "cgroup" && std::find(options.begin(), options.end(), controller) != options.end();

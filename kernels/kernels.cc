@@ -87,8 +87,8 @@ std::string_view compute_name(Compute compute) {
 
 std::optional<std::string> compute_refusal(Space space, Compute compute) {
   if (space == Space::kCpu) return cpu::compute_refusal(compute);
-  if (compute == Compute::kF32) return std::nullopt;
-  return "the CUDA kernels compute in fp32 alone";
+  if (compute != Compute::kI8) return std::nullopt;
+  return "the CUDA kernels compute in fp32 and bf16, not in int8";
 }
 
 void check_kernels(Space space) {
@@ -182,14 +182,14 @@ void linear(const Stream& stream, const Linear& args) {
   require_matrix(args.weight, {n, k}, "linear weight");
   if (args.bias.data != nullptr) require_plain(args.bias, {n}, "linear bias");
   require(args.out, Dtype::kF32, {t, n}, "linear out");
-  if (on_device(stream)) return cuda::linear(stream, args);
   require_scratch(args.scratch, linear_scratch_bytes(stream, args.compute, t, k), "linear");
+  if (on_device(stream)) return cuda::linear(stream, args);
   cpu::linear(stream, args);
 }
 
 size_t linear_scratch_bytes(const Stream& stream, Compute compute, int64_t max_rows, int64_t max_inputs) {
   check_space(stream);
-  if (on_device(stream)) return 0;
+  if (on_device(stream)) return cuda::linear_scratch_bytes(compute, max_rows, max_inputs);
   return cpu::linear_scratch_bytes(stream, compute, max_rows, max_inputs);
 }
 

@@ -18,6 +18,7 @@ void add(const Stream& stream, const Add& args);
 void silu_mul(const Stream& stream, const SiluMul& args);
 void mark_non_finite(const Stream& stream, const MarkNonFinite& args);
 void linear(const Stream& stream, const Linear& args);
+size_t linear_scratch_bytes(Compute compute, int64_t max_rows, int64_t max_inputs);
 void rope_table(const Stream& stream, const RopeTable& args);
 void rope(const Stream& stream, const Rope& args);
 void write_latents(const Stream& stream, const WriteLatents& args);

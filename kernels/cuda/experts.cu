@@ -6,6 +6,7 @@
 // 2. gate and up: one product a tile; silu(gate) * up.   3. down: one row a pair.
 // 4. combine: a row's pairs in ascending expert id, by fma from zero. Where a pair lies never matters to its
 // value.
+#include <algorithm>
 #include <array>
 
 #include "kernels/cpu/scratch.h"
@@ -29,10 +30,13 @@ struct Groups {
   float* gate;       // [T k, m]; after 2. the hidden row of each pair
   float* up;         // [T k, m]
   float* down;       // [T k, h]
+  Bf16* x;           // kBF16: [T, rounded_width(h)], rounded
+  Bf16* hidden;      // kBF16: [T k, rounded_width(m)], likewise
 };
 
 Groups carve(cpu::ScratchCursor& cursor, const ExpertMlpsShape& s) {
   const int64_t n_pairs = s.max_rows * s.experts_per_token;
+  const bool rounds = s.compute == Compute::kBF16;
   return {cursor.take<const void*>(3 * s.n_experts),
           cursor.take<int32_t>(s.n_experts + 1),
           cursor.take<int32_t>(n_pairs),
@@ -41,7 +45,9 @@ Groups carve(cpu::ScratchCursor& cursor, const ExpertMlpsShape& s) {
           cursor.take<int32_t>(1),
           cursor.take<float>(n_pairs * s.width),
           cursor.take<float>(n_pairs * s.width),
-          cursor.take<float>(n_pairs * s.hidden)};
+          cursor.take<float>(n_pairs * s.hidden),
+          cursor.take<Bf16>(rounds ? s.max_rows * rounded_width(s.hidden) : 0),
+          cursor.take<Bf16>(rounds ? n_pairs * rounded_width(s.width) : 0)};
 }
 
 /// One block; a thread takes the pairs of its own experts.
@@ -93,13 +99,21 @@ struct SiluPairsKernel {
     const float* up;
     int64_t width;
     const int32_t* n_pairs;
+    Bf16* rounded;  // [n_pairs, rounded_width(width)]: where the result goes, rounded; null: to gate
   };
   FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
     const int64_t pair = simt.block_x();
     if (pair >= *p.n_pairs) return;
-    for (int64_t i = simt.thread(); i < p.width; i += kThreads) {
-      float& gate = p.gate[pair * p.width + i];
-      gate = silu_times(gate, p.up[pair * p.width + i]);
+    float* const gate = p.gate + pair * p.width;
+    const float* const up = p.up + pair * p.width;
+    if (p.rounded == nullptr) {
+      for (int64_t i = simt.thread(); i < p.width; i += kThreads) gate[i] = silu_times(gate[i], up[i]);
+      return;
+    }
+    const int64_t padded = rounded_width(p.width);
+    for (int64_t i = simt.thread(); i < padded; i += kThreads) {
+      const float hidden = i < p.width ? silu_times(gate[i], up[i]) : 0.0f;
+      p.rounded[pair * padded + i] = {to_bf16(hidden)};
     }
   }
 };
@@ -137,6 +151,31 @@ struct CombineKernel {
   }
 };
 
+/// The products of all three matrices, which share their tiles.
+class Products {
+ public:
+  Products(Compute compute, const Product& gate, const Product& down)
+      : compute_(compute),
+        n_rows_(gate.n_rows),
+        kernel_(std::min(bf16_kernel_of_groups(gate, n_rows_), bf16_kernel_of_groups(down, n_rows_))) {}
+
+  int64_t tile_rows() const {
+    return compute_ == Compute::kBF16 ? cuda::tile_rows(kernel_) : cuda::tile_rows(n_rows_);
+  }
+  bool read_rounded_rows() const {
+    return compute_ == Compute::kBF16 && bf16_rows_of(kernel_) == RowFormat::kBF16;
+  }
+  void multiply(const Stream& stream, const Product& product) const {
+    if (compute_ == Compute::kBF16) return multiply_bf16(stream, product, kernel_);
+    cuda::multiply(stream, product);
+  }
+
+ private:
+  Compute compute_;
+  int64_t n_rows_;
+  Bf16Kernel kernel_;  // the one that both gate's and down's inner lengths allow
+};
+
 void upload_weights(const Stream& stream, const ExpertMlps& args, const void** to) {
   const size_t n = args.gate.size();
   require(n <= kMaxExperts, "expert_mlps takes at most 1024 experts");
@@ -154,18 +193,17 @@ void upload_weights(const Stream& stream, const ExpertMlps& args, const void** t
 void expert_mlps(const Stream& stream, const ExpertMlps& args) {
   const int64_t n_rows = args.x.shape[0];
   if (n_rows == 0) return;
-  const ExpertMlpsShape s{n_rows, static_cast<int64_t>(args.gate.size()), args.experts.shape[1],
-                          args.x.shape[1], args.gate[0].shape[0]};
+  const ExpertMlpsShape s{.max_rows = n_rows,
+                          .n_experts = static_cast<int64_t>(args.gate.size()),
+                          .experts_per_token = args.experts.shape[1],
+                          .hidden = args.x.shape[1],
+                          .width = args.gate[0].shape[0],
+                          .compute = args.compute};
   const int64_t n_pairs = n_rows * s.experts_per_token;
   cpu::ScratchCursor cursor(args.scratch);
   const Groups g = carve(cursor, s);
   upload_weights(stream, args, g.weights);
   const int64_t rows_per_expert = div_up(n_pairs, s.n_experts);
-  const int64_t height = tile_rows(rows_per_expert);
-  const auto* experts = static_cast<const int32_t*>(args.experts.data);
-  const auto* weights = static_cast<const float*>(args.weights.data);
-  launch<GroupKernel>(stream, {}, 0,
-                      {experts, weights, n_pairs, s.experts_per_token, s.n_experts, height, g});
   Product gate{.x = static_cast<const float*>(args.x.data),
                .x_stride = s.hidden,
                .x_rows = g.pair_row,
@@ -177,14 +215,7 @@ void expert_mlps(const Stream& stream, const ExpertMlps& args) {
                .n_cols = s.width,
                .n_rows = rows_per_expert,
                .tiles = g.tiles,
-               .n_tiles = g.n_tiles,
-               .max_tiles = max_tiles(n_pairs, s.n_experts, height)};
-  multiply(stream, gate);
-  Product up = gate;
-  up.weights = g.weights + s.n_experts;
-  up.out = g.up;
-  multiply(stream, up);
-  launch<SiluPairsKernel>(stream, {.x = n_pairs}, 0, {g.gate, g.up, s.width, g.offsets + s.n_experts});
+               .n_tiles = g.n_tiles};
   Product down = gate;
   down.x = g.gate;
   down.x_stride = s.width;
@@ -194,7 +225,27 @@ void expert_mlps(const Stream& stream, const ExpertMlps& args) {
   down.out_stride = s.hidden;
   down.k = s.width;
   down.n_cols = s.hidden;
-  multiply(stream, down);
+  const Products products(args.compute, gate, down);
+  const int64_t height = products.tile_rows();
+  gate.max_tiles = down.max_tiles = max_tiles(n_pairs, s.n_experts, height);
+  const auto* experts = static_cast<const int32_t*>(args.experts.data);
+  const auto* weights = static_cast<const float*>(args.weights.data);
+  launch<GroupKernel>(stream, {}, 0,
+                      {experts, weights, n_pairs, s.experts_per_token, s.n_experts, height, g});
+  if (products.read_rounded_rows()) {
+    round_rows(stream, gate.x, n_rows, s.hidden, g.x);
+    gate.rounded = g.x;
+    down.rounded = g.hidden;
+  }
+  products.multiply(stream, gate);
+  Product up = gate;
+  up.weights = g.weights + s.n_experts;
+  up.out = g.up;
+  products.multiply(stream, up);
+  launch<SiluPairsKernel>(
+      stream, {.x = n_pairs}, 0,
+      {g.gate, g.up, s.width, g.offsets + s.n_experts, products.read_rounded_rows() ? g.hidden : nullptr});
+  products.multiply(stream, down);
   launch<CombineKernel>(
       stream, {.x = n_rows}, static_cast<size_t>(s.experts_per_token) * sizeof(int32_t),
       {experts, weights, g.place, g.down, s.experts_per_token, s.hidden, static_cast<float*>(args.out.data)});

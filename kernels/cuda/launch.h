@@ -30,6 +30,11 @@ void launch(const Stream& stream, const GridSize& grid, size_t shared_bytes,
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   check_launch_size(Kernel::kName, grid, shared_bytes);
 #ifdef __CUDACC__
+  if (shared_bytes > kPlainSharedBytes) {
+    static const cudaError_t allowed = cudaFuncSetAttribute(
+        entry<Kernel>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(kMaxSharedBytes));
+    require(allowed == cudaSuccess, "the device gives a block less than 96 KiB of shared memory");
+  }
   const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y),
                     static_cast<unsigned>(grid.z));
   entry<Kernel><<<blocks, Kernel::kThreads, shared_bytes, static_cast<cudaStream_t>(stream.device)>>>(params);

@@ -57,6 +57,17 @@ FATHOM_HD inline uint16_t to_bf16(float x) {
   return static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
 }
 
+/// Two of them in a register, the first in the lower half.
+FATHOM_HD inline uint32_t to_bf16_pair(float low, float high) {
+#ifdef __CUDA_ARCH__
+  uint32_t pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+#else
+  return to_bf16(low) | static_cast<uint32_t>(to_bf16(high)) << 16;
+#endif
+}
+
 FATHOM_HD inline bool is_finite(float x) {
   return (bits_of_float(x) & 0x7F800000u) != 0x7F800000u;
 }

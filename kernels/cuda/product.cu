@@ -3,8 +3,10 @@
 
 #include <type_traits>
 
+#include "kernels/cpu/scratch.h"
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/product_parts.h"
 #include "kernels/cuda/weight_type.h"
 
 namespace fathom::kernels::cuda {
@@ -33,36 +35,6 @@ FATHOM_DEVICE void load_vector(const T* from, float (&to)[n]) {
   }
 }
 
-/// The tile of this block; n_rows <= 0 when it has none. All threads of a block get the same.
-FATHOM_DEVICE ProductTile tile_of_block(const Simt& simt, const Product& p, int64_t height) {
-  if (p.tiles != nullptr) {
-    return simt.block_y() < *p.n_tiles ? p.tiles[simt.block_y()] : ProductTile{0, 0, 0};
-  }
-  const int64_t group = simt.block_z();
-  const int64_t first = simt.block_y() * height;
-  const int64_t n_rows = p.group_rows == nullptr ? p.n_rows : p.group_rows[group];
-  return {static_cast<int32_t>(group), static_cast<int32_t>(first),
-          static_cast<int32_t>(at_most(height, n_rows - first))};
-}
-
-FATHOM_DEVICE const float* x_row(const Product& p, const ProductTile& tile, int64_t i) {
-  const int64_t row = p.x_rows == nullptr ? tile.first_row + i : p.x_rows[tile.first_row + i];
-  const int64_t group = p.x_groups == nullptr ? tile.group : p.x_groups[tile.group];
-  return p.x + group * p.x_group + row * p.x_stride;
-}
-
-template <typename W>
-FATHOM_DEVICE const W* weight_of(const Product& p, int64_t group) {
-  return p.weights != nullptr ? static_cast<const W*>(p.weights[group])
-                              : static_cast<const W*>(p.weight) + group * p.weight_group;
-}
-
-FATHOM_DEVICE void store(const Product& p, const ProductTile& tile, int64_t i, int64_t col, float sum) {
-  float* y = p.out + tile.group * p.out_group + (tile.first_row + i) * p.out_stride + col;
-  if (p.bias != nullptr) sum += load_as(p.bias, p.bias_dtype, col);
-  *y = p.accumulate ? *y + sum : sum;
-}
-
 /// 8 rows by 32 columns: a lane has a column, a warp has a segment of K for all 8 rows.
 template <typename W>
 struct ProductNarrow {
@@ -73,7 +45,7 @@ struct ProductNarrow {
   using Params = Product;
 
   FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
-    const ProductTile tile = tile_of_block(simt, p, kNarrowRows);
+    const ProductTile tile = tile_of(simt, p, simt.block_y(), kNarrowRows);
     if (tile.n_rows <= 0) return;
     const int64_t col = simt.block_x() * kCols + simt.lane();
     float sums[kNarrowRows] = {};
@@ -138,7 +110,7 @@ struct ProductWide {
   using Params = Product;
 
   FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
-    const ProductTile tile = tile_of_block(simt, p, kWideRows);
+    const ProductTile tile = tile_of(simt, p, simt.block_y(), kWideRows);
     if (tile.n_rows <= 0) return;
     float* const xs = simt.shared<float>();   // [k][row]
     float* const ws = xs + kDepth * kStride;  // [k][column]
@@ -227,14 +199,10 @@ void launch_product(const Stream& stream, const Product& p, int64_t height) {
   with_weight_type(p.dtype, [&](const auto* weight) {
     using W = std::remove_cv_t<std::remove_pointer_t<decltype(weight)>>;
     const GridSize grid{.x = div_up(p.n_cols, Kernel<W>::kCols),
-                        .y = p.tiles != nullptr ? p.max_tiles : div_up(p.n_rows, height),
+                        .y = n_row_tiles(p, height),
                         .z = p.tiles != nullptr ? 1 : p.n_groups};
     launch<Kernel<W>>(stream, grid, Kernel<W>::kSharedBytes, p);
   });
-}
-
-bool is_aligned(const void* data) {
-  return reinterpret_cast<uintptr_t>(data) % 16 == 0;
 }
 
 }  // namespace
@@ -256,18 +224,33 @@ void multiply(const Stream& stream, Product p) {
 }
 
 void linear(const Stream& stream, const Linear& args) {
-  multiply(stream, {.x = static_cast<const float*>(args.x.data),
-                    .x_stride = args.x.shape[1],
-                    .dtype = args.weight.dtype,
-                    .weight = args.weight.data,
-                    .bias = args.bias.data,
-                    .bias_dtype = args.bias.dtype,
-                    .out = static_cast<float*>(args.out.data),
-                    .out_stride = args.out.shape[1],
-                    .accumulate = args.accumulate,
-                    .k = args.x.shape[1],
-                    .n_cols = args.weight.shape[0],
-                    .n_rows = args.x.shape[0]});
+  Product p{.x = static_cast<const float*>(args.x.data),
+            .x_stride = args.x.shape[1],
+            .dtype = args.weight.dtype,
+            .weight = args.weight.data,
+            .bias = args.bias.data,
+            .bias_dtype = args.bias.dtype,
+            .out = static_cast<float*>(args.out.data),
+            .out_stride = args.out.shape[1],
+            .accumulate = args.accumulate,
+            .k = args.x.shape[1],
+            .n_cols = args.weight.shape[0],
+            .n_rows = args.x.shape[0]};
+  if (args.compute == Compute::kF32) return multiply(stream, p);
+  const Bf16Kernel kernel = bf16_kernel(p);
+  if (bf16_rows_of(kernel) == RowFormat::kBF16) {
+    cpu::ScratchCursor cursor(args.scratch);
+    auto* rounded = cursor.take<Bf16>(p.n_rows * rounded_width(p.k));
+    round_rows(stream, p.x, p.n_rows, p.k, rounded);
+    p.rounded = rounded;
+  }
+  multiply_bf16(stream, p, kernel);
+}
+
+size_t linear_scratch_bytes(Compute compute, int64_t max_rows, int64_t max_inputs) {
+  cpu::ScratchCursor cursor;
+  if (compute == Compute::kBF16) cursor.take<Bf16>(max_rows * rounded_width(max_inputs));
+  return cursor.used();
 }
 
 }  // namespace fathom::kernels::cuda

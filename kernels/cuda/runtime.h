@@ -13,8 +13,10 @@
 
 namespace fathom::kernels::cuda {
 
-/// More shared memory needs an opt-in that not every device gives.
-inline constexpr size_t kMaxSharedBytes = 48 << 10;
+/// Shared memory of a block: up to kPlainSharedBytes for the asking, up to kMaxSharedBytes by an opt-in
+/// (launch.h), which every device of compute capability 8.0 and later gives.
+inline constexpr size_t kPlainSharedBytes = 48 << 10;
+inline constexpr size_t kMaxSharedBytes = 96 << 10;
 
 /// Why no device can be used, in a sentence; nothing when one can.
 std::optional<std::string> why_unusable();

@@ -72,6 +72,9 @@ void mark_non_finite(const Stream&, const MarkNonFinite&) {
 void linear(const Stream&, const Linear&) {
   not_built();
 }
+size_t linear_scratch_bytes(Compute, int64_t, int64_t) {
+  not_built();
+}
 void rope_table(const Stream&, const RopeTable&) {
   not_built();
 }

@@ -15,7 +15,8 @@ double Scores::sum() const {
 
 TinyModel::TinyModel(char which) : TinyModel(golden::config(which)) {}
 
-TinyModel::TinyModel(const nlohmann::json& config, const golden::Format& format, int n_threads) {
+TinyModel::TinyModel(const nlohmann::json& config, const golden::Format& format, int n_threads,
+                     kernels::Compute compute) {
   golden::write_checkpoint(folder_.path(), config, golden::tensors(config, format));
   checkpoint_ = std::make_shared<const Checkpoint>(Checkpoint::load(folder_.path()));
   pool_ = std::make_unique<ThreadPool>(n_threads);
@@ -30,6 +31,7 @@ TinyModel::TinyModel(const nlohmann::json& config, const golden::Format& format,
   limits.max_runs = 64;
   limits.max_positions = kMaxPositions;
   limits.max_top = this->config().vocab_size;
+  limits.compute = compute;
   forward_ = std::make_unique<Forward>(
       this->config(), on_cpu ? checkpoint_->weights() : device_weights_.weights, *cache_, stream, limits);
 }

@@ -34,7 +34,8 @@ struct Feeding {
 
 class TinyModel {
  public:
-  explicit TinyModel(const nlohmann::json& config, const golden::Format& format = {}, int n_threads = 2);
+  explicit TinyModel(const nlohmann::json& config, const golden::Format& format = {}, int n_threads = 2,
+                     kernels::Compute compute = kernels::Compute::kF32);
   explicit TinyModel(char which);
 
   Scores score(const std::vector<TokenId>& ids, const Feeding& feeding = {});

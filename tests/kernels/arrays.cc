@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "kernels/rounding.h"
 // Before Highway: the instruction sets that the kernels are compiled for.
 #include "kernels/cpu/targets.h"
 
@@ -14,11 +15,6 @@
 
 namespace fathom::kernels {
 namespace {
-
-uint16_t to_bf16(float value) {
-  const auto bits = std::bit_cast<uint32_t>(value);
-  return static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
-}
 
 int64_t product(const std::vector<int64_t>& shape) {
   int64_t n = 1;
@@ -33,6 +29,16 @@ const Stream& device_stream() {
 }
 
 }  // namespace
+
+std::vector<Compute> plain_computes() {
+  std::vector<Compute> all = {Compute::kF32};
+  if (!compute_refusal(space_under_test(), Compute::kBF16)) all.push_back(Compute::kBF16);
+  return all;
+}
+
+double as_operand(Compute compute, double value) {
+  return compute == Compute::kBF16 ? from_bf16(to_bf16(static_cast<float>(value))) : value;
+}
 
 TestStream::TestStream(int n_threads)
     : pool_(n_threads),

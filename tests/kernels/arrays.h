@@ -73,6 +73,11 @@ class Array {
 
 constexpr Dtype kWeightDtypes[] = {Dtype::kF32, Dtype::kBF16, Dtype::kF16};
 
+/// kF32, and kBF16 where the space under test has it.
+std::vector<Compute> plain_computes();
+/// The number that an operand of `compute` counts as.
+double as_operand(Compute compute, double value);
+
 /// A pool and its stream; on a device, the stream that all tests share.
 class TestStream {
  public:

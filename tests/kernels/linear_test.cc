@@ -22,12 +22,20 @@ struct Operands {
   Array x, weight, bias, out;
 };
 
-std::vector<double> twin(const Case& c, const Operands& o, bool with_bias, bool accumulate) {
+std::vector<double> twin(const Case& c, const Operands& o, bool with_bias, bool accumulate,
+                         Compute compute = Compute::kF32) {
+  const auto seen = [&](const Array& array) {
+    std::vector<double> values = array.doubles();
+    for (double& value : values) value = as_operand(compute, value);
+    return values;
+  };
+  const std::vector<double> x = seen(o.x), weight = seen(o.weight);
   std::vector<double> y(static_cast<size_t>(c.t * c.n));
   for (int64_t t = 0; t < c.t; ++t) {
     for (int64_t n = 0; n < c.n; ++n) {
       double sum = 0.0;
-      for (int64_t k = 0; k < c.k; ++k) sum += o.x.at(t * c.k + k) * o.weight.at(n * c.k + k);
+      for (int64_t k = 0; k < c.k; ++k)
+        sum += x[static_cast<size_t>(t * c.k + k)] * weight[static_cast<size_t>(n * c.k + k)];
       if (with_bias) sum += o.bias.at(n);
       y[static_cast<size_t>(t * c.n + n)] = accumulate ? o.out.at(t * c.n + n) + sum : sum;
     }
@@ -56,19 +64,22 @@ TEST(Linear, MatchesItsScalarTwinAtOddShapesInEveryDtype) {
                                  {257, 101},
                                  {1100, 9}}) {
         for (Dtype dtype : kWeightDtypes) {
-          const Case c{t, k, n};
-          Operands o(random, c, dtype);
-          const bool with_bias = random.integer(0, 1) == 1;
-          const bool accumulate = random.integer(0, 1) == 1;
-          const std::vector<double> expected = twin(c, o, with_bias, accumulate);
-          multiply(stream, {.x = o.x.tensor(),
-                            .weight = o.weight.tensor(),
-                            .bias = with_bias ? o.bias.tensor() : Tensor(),
-                            .out = o.out.tensor(),
-                            .accumulate = accumulate});
-          EXPECT_EQ(differences(o.out.values(), expected, {.absolute = 2e-6 + 1e-7 * static_cast<double>(k)}),
-                    "")
-              << t << " x " << k << " x " << n << " " << dtype_name(dtype);
+          for (Compute compute : plain_computes()) {
+            const Case c{t, k, n};
+            Operands o(random, c, dtype);
+            const bool with_bias = random.integer(0, 1) == 1;
+            const bool accumulate = random.integer(0, 1) == 1;
+            const std::vector<double> expected = twin(c, o, with_bias, accumulate, compute);
+            multiply(stream, {.x = o.x.tensor(),
+                              .weight = o.weight.tensor(),
+                              .bias = with_bias ? o.bias.tensor() : Tensor(),
+                              .out = o.out.tensor(),
+                              .accumulate = accumulate,
+                              .compute = compute});
+            EXPECT_EQ(
+                differences(o.out.values(), expected, {.absolute = 2e-6 + 1e-7 * static_cast<double>(k)}), "")
+                << t << " x " << k << " x " << n << " " << dtype_name(dtype) << " " << compute_name(compute);
+          }
         }
       }
     }
@@ -80,21 +91,27 @@ TEST(Linear, ARowsBitsDoNotDependOnTheOtherRowsOrTheThreads) {
     Random random(2);
     const Case c{130, 1203, 71};  // K: more than the piece of the packed product
     for (Dtype dtype : kWeightDtypes) {
-      Operands o(random, c, dtype);
-      TestStream one(1);
-      multiply(one, {.x = o.x.tensor(), .weight = o.weight.tensor(), .out = o.out.tensor()});
-      const std::vector<float> all(o.out.values().begin(), o.out.values().end());
-      for (int n_threads : {1, 2, 3, 4}) {
-        TestStream stream(n_threads);
-        for (int64_t rows : {1, 2, 3, 7, 8, 33, 64, 65, 130}) {
-          const int64_t begin = random.integer(0, c.t - rows);
-          Array part(Dtype::kF32, {rows, c.n});
-          multiply(stream, {.x = o.x.tensor().rows(begin, begin + rows),
-                            .weight = o.weight.tensor(),
-                            .out = part.tensor()});
-          EXPECT_TRUE(same_bits(part.values(), std::span(all).subspan(static_cast<size_t>(begin * c.n),
-                                                                      static_cast<size_t>(rows * c.n))))
-              << rows << " rows from " << begin << ", " << n_threads << " threads, " << dtype_name(dtype);
+      for (Compute compute : plain_computes()) {
+        Operands o(random, c, dtype);
+        TestStream one(1);
+        multiply(one,
+                 {.x = o.x.tensor(), .weight = o.weight.tensor(), .out = o.out.tensor(), .compute = compute});
+        const std::vector<float> all(o.out.values().begin(), o.out.values().end());
+        for (int n_threads : {1, 2, 3, 4}) {
+          if (n_threads > 1 && space_under_test() != Space::kCpu) continue;
+          TestStream stream(n_threads);
+          for (int64_t rows : {1, 2, 3, 7, 8, 33, 64, 65, 130}) {
+            const int64_t begin = random.integer(0, c.t - rows);
+            Array part(Dtype::kF32, {rows, c.n});
+            multiply(stream, {.x = o.x.tensor().rows(begin, begin + rows),
+                              .weight = o.weight.tensor(),
+                              .out = part.tensor(),
+                              .compute = compute});
+            EXPECT_TRUE(same_bits(part.values(), std::span(all).subspan(static_cast<size_t>(begin * c.n),
+                                                                        static_cast<size_t>(rows * c.n))))
+                << rows << " rows from " << begin << ", " << n_threads << " threads, " << dtype_name(dtype)
+                << " " << compute_name(compute);
+          }
         }
       }
     }
@@ -108,9 +125,12 @@ TEST(Linear, NansAndInfinitiesStayInTheirRow) {
   Operands o(random, c, Dtype::kBF16);
   o.x.floats()[4 * c.k + 17] = std::numeric_limits<float>::quiet_NaN();
   o.x.floats()[6 * c.k + 3] = std::numeric_limits<float>::infinity();
-  const std::vector<double> expected = twin(c, o, false, false);
-  multiply(stream, {.x = o.x.tensor(), .weight = o.weight.tensor(), .out = o.out.tensor()});
-  EXPECT_EQ(differences(o.out.values(), expected, {.absolute = 1e-5}), "");
+  for (Compute compute : plain_computes()) {
+    const std::vector<double> expected = twin(c, o, false, false, compute);
+    multiply(stream,
+             {.x = o.x.tensor(), .weight = o.weight.tensor(), .out = o.out.tensor(), .compute = compute});
+    EXPECT_EQ(differences(o.out.values(), expected, {.absolute = 1e-5}), "") << compute_name(compute);
+  }
 }
 
 TEST(Linear, NoRowsIsNoWork) {

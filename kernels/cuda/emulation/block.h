@@ -45,7 +45,7 @@ class Permutation {
 
 class Block {
  public:
-  static constexpr size_t kSlotBytes = 16;
+  static constexpr size_t kSlotBytes = 48;
 
   explicit Block(int n_threads);
   ~Block();

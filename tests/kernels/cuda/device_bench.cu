@@ -1,10 +1,14 @@
 // device_bench probe | invariance | micro [--small]: what tools/gpu_check.sh asks of a device beside the
 // tests.
 //
-// probe       the device and its ceilings: memory traffic of `add`, fp32 fused multiply-adds in registers.
-// invariance  products and experts of V2-Lite's shapes: the bits of a row for every number of rows, and 20
-// times over. micro       time of each heavy kernel at V2-Lite's shapes beside those ceilings; medians and
-// spreads. One JSON object a line on standard output. Exit code 1 when a bit differs. --small is for the
+// probe       the device and its ceilings: memory traffic of `add`, and in registers fp32 fused multiply-adds
+//             and multiply_adds of bf16 (mma.sync).
+// invariance  products and experts of V2-Lite's shapes in fp32 and bf16: the bits of a row for every number
+// of
+//             rows, and 20 times over.
+// micro       time of each heavy kernel at V2-Lite's shapes beside those ceilings; medians and spreads.
+//
+// One JSON object a line on standard output. Exit code 1 when a bit differs. --small is for the
 // emulated device, whose times mean nothing.
 #include <algorithm>
 #include <chrono>
@@ -15,7 +19,9 @@
 #include <vector>
 
 #include "kernels/buffer.h"
+#include "kernels/cuda/index.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/numbers.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/device.h"
 #include "kernels/kernels.h"
@@ -30,8 +36,15 @@ struct Bench {
   const Stream& stream = owned.stream();
   bool small = false;
   double bytes_per_s = 0.0;
-  double flops_per_s = 0.0;
+  double flops_per_s = 0.0;       // of fp32
+  double bf16_flops_per_s = 0.0;  // of tensor cores
 };
+
+constexpr Compute kComputes[] = {Compute::kF32, Compute::kBF16};
+
+std::string name_of(Compute compute) {
+  return compute == Compute::kF32 ? "" : " bf16";
+}
 
 /// Device memory with random numbers of about unit size divided by `divisor`.
 Buffer random_buffer(const Bench& bench, Dtype dtype, int64_t n, float divisor, uint64_t seed) {
@@ -98,6 +111,43 @@ struct FmaKernel {
   }
 };
 
+/// Tensor cores on numbers of [-1, 1) that stay in registers: zeros would let a card run faster than it can.
+struct MmaKernel {
+  static constexpr int kThreads = 256;
+  static constexpr const char* kName = "mma peak";
+  static constexpr int kChains = 8;
+  struct Params {
+    float* out;
+    int64_t n_steps;
+  };
+  FATHOM_DEVICE static uint32_t random_pair(uint64_t seed) {
+    const uint64_t bits = cuda::mix(seed);
+    const auto number = [](uint64_t b) { return static_cast<float>(b & 0xFFFF) * 0x1.0p-15f - 1.0f; };
+    return cuda::to_bf16_pair(number(bits), number(bits >> 16));
+  }
+  FATHOM_DEVICE static void run(const cuda::Simt& simt, const Params& p) {
+    const auto seed = static_cast<uint64_t>(simt.block_x() * kThreads + simt.thread()) * 64;
+    float sums[kChains][4] = {};
+    uint32_t a[2][4], b[kChains][2];
+    FATHOM_UNROLL
+    for (int i = 0; i < 8; ++i) a[i / 4][i % 4] = random_pair(seed + i);
+    FATHOM_UNROLL
+    for (int i = 0; i < 2 * kChains; ++i) b[i / 2][i % 2] = random_pair(seed + 8 + i);
+    for (int64_t i = 0; i < p.n_steps; ++i) {
+      FATHOM_UNROLL
+      for (int step = 0; step < 2; ++step) {
+        FATHOM_UNROLL
+        for (int c = 0; c < kChains; ++c) simt.multiply_add(sums[c], a[step], b[c]);
+      }
+    }
+    float sum = 0.0f;
+    for (const auto& chain : sums) {
+      for (float s : chain) sum += s;
+    }
+    p.out[simt.block_x() * kThreads + simt.thread()] = sum;
+  }
+};
+
 void probe(Bench& bench) {
   const int64_t n = bench.small ? 1 << 12 : int64_t{1} << 28;
   Buffer x(Space::kCuda, static_cast<size_t>(n) * 4), y(Space::kCuda, static_cast<size_t>(n) * 4);
@@ -115,15 +165,25 @@ void probe(Bench& bench) {
   bench.flops_per_s = 2.0 *
                       static_cast<double>(n_blocks * FmaKernel::kThreads * FmaKernel::kChains * n_steps) /
                       fma_time.median_s;
+  const Timing mma_time = time_of(bench, out, [&] {
+    cuda::launch<MmaKernel>(bench.stream, {.x = n_blocks}, 0,
+                            {static_cast<float*>(out.scratch().data), n_steps});
+  });
+  bench.bf16_flops_per_s = 2.0 * 16 * 8 * 16 * 2 * MmaKernel::kChains *
+                           static_cast<double>(n_blocks * (MmaKernel::kThreads / cuda::kWarp) * n_steps) /
+                           mma_time.median_s;
   std::printf(
       "{\"phase\": \"probe\", \"device\": \"%s\", \"architecture\": \"%s\", \"memory_bytes\": %zu, "
-      "\"bytes_per_s\": %.4g, \"bytes_spread\": %.3f, \"fp32_flops_per_s\": %.4g, \"flops_spread\": %.3f}\n",
+      "\"bytes_per_s\": %.4g, \"bytes_spread\": %.3f, \"fp32_flops_per_s\": %.4g, \"flops_spread\": %.3f, "
+      "\"bf16_flops_per_s\": %.4g, \"bf16_flops_spread\": %.3f}\n",
       cuda::device_name().c_str(), cuda::architecture().c_str(), cuda::memory_bytes(), bench.bytes_per_s,
-      add_time.spread, bench.flops_per_s, fma_time.spread);
+      add_time.spread, bench.flops_per_s, fma_time.spread, bench.bf16_flops_per_s, mma_time.spread);
 }
 
-void report(const Bench& bench, const std::string& name, const Timing& time, double bytes, double flops) {
-  const double floor_s = std::max(bytes / bench.bytes_per_s, flops / bench.flops_per_s);
+void report(const Bench& bench, const std::string& name, const Timing& time, double bytes, double flops,
+            Compute compute = Compute::kF32) {
+  const double ceiling = compute == Compute::kBF16 ? bench.bf16_flops_per_s : bench.flops_per_s;
+  const double floor_s = std::max(bytes / bench.bytes_per_s, flops / ceiling);
   std::printf(
       "{\"phase\": \"micro\", \"case\": \"%s\", \"median_s\": %.4g, \"spread\": %.3f, \"bytes_per_s\": %.4g, "
       "\"flops_per_s\": %.4g, \"of_ceiling\": %.3f}\n",
@@ -153,7 +213,8 @@ struct ExpertLayer {
         x(random_buffer(bench, Dtype::kF32, max_rows * h, 1.0f, 2)),
         shares(random_buffer(bench, Dtype::kF32, max_rows * k, 1.0f, 3)),
         ids(Space::kCuda, static_cast<size_t>(max_rows * k) * 4),
-        scratch(Space::kCuda, expert_mlps_scratch_bytes(bench.stream, {max_rows, n, k, h, m})),
+        scratch(Space::kCuda,
+                expert_mlps_scratch_bytes(bench.stream, {max_rows, n, k, h, m, Compute::kBF16})),
         out(Space::kCuda, static_cast<size_t>(max_rows * h) * 4) {
     std::vector<int32_t> chosen;
     for (int64_t t = 0; t < max_rows; ++t) {
@@ -174,7 +235,7 @@ struct ExpertLayer {
     }
   }
 
-  void run(const Bench& bench, int64_t t) const {
+  void run(const Bench& bench, int64_t t, Compute compute) const {
     expert_mlps(bench.stream, {.x = x.tensor(Dtype::kF32, {t, h}),
                                .experts = ids.tensor(Dtype::kI32, {t, k}),
                                .weights = shares.tensor(Dtype::kF32, {t, k}),
@@ -182,6 +243,7 @@ struct ExpertLayer {
                                .up = up,
                                .down = down,
                                .out = out.tensor(Dtype::kF32, {t, h}),
+                               .compute = compute,
                                .scratch = scratch.scratch()});
   }
 
@@ -226,54 +288,78 @@ bool rows_keep_their_bits(const Bench& bench, const std::string& name, const Buf
   return n_different == 0;
 }
 
+/// One linear and the room it needs.
+struct LinearCase {
+  LinearCase(const Bench& bench, const Matrix& matrix, int64_t max_rows)
+      : s(matrix),
+        weight(random_buffer(bench, Dtype::kBF16, s.n * s.k, 32.0f, 5)),
+        x(random_buffer(bench, Dtype::kF32, max_rows * s.k, 1.0f, 6)),
+        out(Space::kCuda, static_cast<size_t>(max_rows * s.n) * 4),
+        scratch(Space::kCuda, linear_scratch_bytes(bench.stream, Compute::kBF16, max_rows, s.k)) {}
+
+  void run(const Bench& bench, int64_t rows, Compute compute) const {
+    linear(bench.stream, {.x = x.tensor(Dtype::kF32, {rows, s.k}),
+                          .weight = weight.tensor(Dtype::kBF16, {s.n, s.k}),
+                          .out = out.tensor(Dtype::kF32, {rows, s.n}),
+                          .compute = compute,
+                          .scratch = scratch.scratch()});
+  }
+
+  Matrix s;
+  Buffer weight, x, out, scratch;
+};
+
 bool invariance(const Bench& bench) {
   bool same = true;
   for (const Matrix& s : matrices(bench)) {
-    const Buffer weight = random_buffer(bench, Dtype::kBF16, s.n * s.k, 32.0f, 5);
-    const Buffer x = random_buffer(bench, Dtype::kF32, 257 * s.k, 1.0f, 6);
-    const Buffer out(Space::kCuda, static_cast<size_t>(257 * s.n) * 4);
-    same &= rows_keep_their_bits(bench, "linear " + std::to_string(s.k) + " x " + std::to_string(s.n), out,
-                                 s.n, [&](int64_t rows) {
-                                   linear(bench.stream, {.x = x.tensor(Dtype::kF32, {rows, s.k}),
-                                                         .weight = weight.tensor(Dtype::kBF16, {s.n, s.k}),
-                                                         .out = out.tensor(Dtype::kF32, {rows, s.n})});
-                                 });
+    const LinearCase work(bench, s, 257);
+    for (Compute compute : kComputes) {
+      same &= rows_keep_their_bits(
+          bench, "linear" + name_of(compute) + " " + std::to_string(s.k) + " x " + std::to_string(s.n),
+          work.out, s.n, [&](int64_t rows) { work.run(bench, rows, compute); });
+    }
   }
   const ExpertLayer layer(bench, 257);
-  same &= rows_keep_their_bits(bench, "expert_mlps", layer.out, layer.h,
-                               [&](int64_t rows) { layer.run(bench, rows); });
+  for (Compute compute : kComputes) {
+    same &= rows_keep_their_bits(bench, "expert_mlps" + name_of(compute), layer.out, layer.h,
+                                 [&](int64_t rows) { layer.run(bench, rows, compute); });
+  }
   return same;
+}
+
+/// Rows of the cases; the first few are enough for fp32.
+std::vector<int64_t> micro_rows(const Bench& bench, Compute compute) {
+  if (bench.small) return {1, 9};
+  if (compute == Compute::kF32) return {1, 8, 64, 256};
+  return {1, 8, 64, 256, 2048, 8192};
 }
 
 void micro_linear(const Bench& bench) {
   for (const Matrix& s : matrices(bench)) {
-    for (int64_t rows : {1, 8, 64, 256}) {
-      const Buffer weight = random_buffer(bench, Dtype::kBF16, s.n * s.k, 32.0f, 5);
-      const Buffer x = random_buffer(bench, Dtype::kF32, rows * s.k, 1.0f, 6);
-      const Buffer out(Space::kCuda, static_cast<size_t>(rows * s.n) * 4);
-      const Timing time = time_of(bench, out, [&] {
-        linear(bench.stream, {.x = x.tensor(Dtype::kF32, {rows, s.k}),
-                              .weight = weight.tensor(Dtype::kBF16, {s.n, s.k}),
-                              .out = out.tensor(Dtype::kF32, {rows, s.n})});
-      });
-      report(bench,
-             "linear " + std::to_string(rows) + " x " + std::to_string(s.k) + " x " + std::to_string(s.n),
-             time, static_cast<double>(2 * s.n * s.k + 4 * rows * (s.k + s.n)),
-             2.0 * static_cast<double>(rows * s.n * s.k));
+    const LinearCase work(bench, s, micro_rows(bench, Compute::kBF16).back());
+    for (Compute compute : kComputes) {
+      for (int64_t rows : micro_rows(bench, compute)) {
+        const Timing time = time_of(bench, work.out, [&] { work.run(bench, rows, compute); });
+        report(bench,
+               "linear" + name_of(compute) + " " + std::to_string(rows) + " x " + std::to_string(s.k) +
+                   " x " + std::to_string(s.n),
+               time, static_cast<double>(2 * s.n * s.k + 4 * rows * (s.k + s.n)),
+               2.0 * static_cast<double>(rows * s.n * s.k), compute);
+      }
     }
   }
 }
 
 void micro_experts(const Bench& bench) {
-  const int64_t most = bench.small ? 8 : 2048;
-  const ExpertLayer layer(bench, most);
-  for (int64_t rows : {int64_t{1}, int64_t{8}, int64_t{64}, most}) {
-    if (rows > most) continue;
-    const Timing time = time_of(bench, layer.out, [&] { layer.run(bench, rows); });
-    const int64_t touched = std::min(layer.n, rows * layer.k);
-    report(bench, "expert_mlps " + std::to_string(rows), time,
-           static_cast<double>(2 * 3 * touched * layer.m * layer.h),
-           2.0 * 3 * static_cast<double>(rows * layer.k * layer.m * layer.h));
+  const ExpertLayer layer(bench, micro_rows(bench, Compute::kBF16).back());
+  for (Compute compute : kComputes) {
+    for (int64_t rows : micro_rows(bench, compute)) {
+      const Timing time = time_of(bench, layer.out, [&] { layer.run(bench, rows, compute); });
+      const int64_t touched = std::min(layer.n, rows * layer.k);
+      report(bench, "expert_mlps" + name_of(compute) + " " + std::to_string(rows), time,
+             static_cast<double>(2 * 3 * touched * layer.m * layer.h),
+             2.0 * 3 * static_cast<double>(rows * layer.k * layer.m * layer.h), compute);
+    }
   }
 }
 

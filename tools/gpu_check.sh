@@ -103,8 +103,11 @@ phase_probe() {
 }
 
 phase_unit() {
-  device kernels_cuda_test --gtest_brief=1 || return
-  device engine_cuda_test --gtest_brief=1
+  local status=0
+  device kernels_cuda_test --gtest_brief=1 || status=$?
+  [ $status -eq 77 ] && return 77
+  device engine_cuda_test --gtest_brief=1 || status=$?
+  return $status
 }
 
 phase_invariance() { device device_bench invariance; }

@@ -179,9 +179,10 @@ struct AttendKernel {
       if (n_valid == 0) continue;  // done with an earlier block
       SoftmaxState state = shared.states[row];
       const float factor = softmax_block(simt, shared.scores[row], n_valid, state);
+      simt.warp_barrier();  // all lanes have read the row's state
       if (simt.lane() != 0) continue;
       shared.factor[row] = factor;
-      shared.states[row] = state;  // all lanes have read it: the block's reductions came after
+      shared.states[row] = state;
     }
     simt.barrier();
   }

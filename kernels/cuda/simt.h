@@ -56,6 +56,9 @@ class Simt {
   /// All threads of the block must call it.
   FATHOM_DEVICE void barrier() const { __syncthreads(); }
 
+  /// All lanes of the warp must call it: what they read and wrote before is done, and seen by the others.
+  FATHOM_DEVICE void warp_barrier() const { __syncwarp(); }
+
   /// v of all 32 lanes joined by `op`, which must be symmetric, in the order of a butterfly: every lane gets
   /// the same bits. All lanes of the warp must call it.
   template <typename T, typename Op>
@@ -141,6 +144,11 @@ class Simt {
   int64_t block_z() const { return index_.z; }
   int64_t n_blocks_x() const { return index_.n_x; }
   void barrier() const { block_.barrier(thread_); }
+
+  void warp_barrier() const {
+    char nothing = 0;
+    block_.exchange(thread_, &nothing, sizeof nothing, [](char*) {});
+  }
 
   template <typename T, typename Op>
   T warp_reduce(T v, const Op& op) const {

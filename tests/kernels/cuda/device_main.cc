@@ -14,5 +14,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   kernels::space_under_test() = kernels::Space::kCuda;
+  // A forked child cannot use the device: death tests start the binary anew.
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
   return RUN_ALL_TESTS();
 }

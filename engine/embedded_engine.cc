@@ -13,6 +13,7 @@
 #include "engine/forward.h"
 #include "engine/latent_cache.h"
 #include "engine/scheduler.h"
+#include "engine/verified_kernels.h"
 #include "kernels/device.h"
 
 namespace fathom::engine {
@@ -51,6 +52,14 @@ void check_compute(kernels::Space space, kernels::Compute compute, const ModelCo
 }
 
 EngineOptions resolved(EngineOptions options, const Checkpoint& checkpoint) {
+  if (options.verify_kernels &&
+      (options.space != kernels::Space::kCuda || options.compute != kernels::Compute::kBF16)) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("needs --device cuda and --compute bf16, found --compute {} on {}; leave it out",
+                            kernels::compute_name(options.compute),
+                            options.space == kernels::Space::kCuda ? "cuda" : "cpu"),
+                "--verify-kernels");
+  }
   kernels::check_usable(options.space);
   const ModelConfig& config = checkpoint.config();
   check_compute(options.space, options.compute, config);
@@ -128,6 +137,7 @@ struct EmbeddedEngine::Impl {
                     : RoundedWeights{}),
         uploaded(options.space == kernels::Space::kCpu ? DeviceWeights{}
                                                        : upload_weights(stream, host_weights())),
+        library_report(use_library()),
         cache(stream.space, config, cache_blocks(options, config), options.kv),
         forward(config, options.space == kernels::Space::kCpu ? host_weights() : uploaded.weights, cache,
                 stream, workspace_limits(options)),
@@ -145,6 +155,13 @@ struct EmbeddedEngine::Impl {
     }
   }
 
+  // Before the stream is handed on.
+  std::optional<kernels::LibraryReport> use_library() {
+    if (!options.verify_kernels) return std::nullopt;
+    auto report = owned_stream.use_library(library_shapes(uploaded.weights), options.chunk_tokens);
+    stream = owned_stream.stream();
+    return report;
+  }
   const Weights& host_weights() const {
     return options.dtype == WeightDtype::kBF16 ? rounded.weights : checkpoint->weights();
   }
@@ -180,6 +197,7 @@ struct EmbeddedEngine::Impl {
   std::vector<TokenId> eos_ids;
   RoundedWeights rounded;
   DeviceWeights uploaded;  // empty on the CPU
+  std::optional<kernels::LibraryReport> library_report;
   LatentCache cache;
   Forward forward;
   Scheduler scheduler;
@@ -278,15 +296,23 @@ int EmbeddedEngine::n_threads() const {
 
 std::string EmbeddedEngine::numerics_json() const {
   const kernels::Space space = impl_->stream.space;
-  return nlohmann::json{
+  nlohmann::json numerics{
       {"attention", attention_rule_name(impl_->options.attention)},
       {"compute", kernels::compute_name(impl_->options.compute)},
       {"instruction_set", kernels::instruction_set(space)},
       {"kernel_set", kernels::kernel_set(space)},
       {"kv", kernels::latent_format_name(impl_->options.kv)},
       {"weights", impl_->weights_name()},
+  };
+  // Only where there is one: what was stored before stays comparable.
+  if (impl_->library_report) {
+    if (auto library = library_identity(*impl_->library_report)) numerics["library"] = *library;
   }
-      .dump();
+  return numerics.dump();
+}
+
+const std::optional<kernels::LibraryReport>& EmbeddedEngine::library_report() const {
+  return impl_->library_report;
 }
 
 std::optional<std::string> EmbeddedEngine::check_ids(std::span<const TokenId> ids, int64_t n_new) const {

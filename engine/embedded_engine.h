@@ -19,6 +19,7 @@
 #include "engine/rounded_weights.h"
 #include "engine/scheduler.h"
 #include "engine/tokenizer.h"
+#include "kernels/device.h"
 
 namespace fathom::engine {
 
@@ -38,6 +39,9 @@ struct EngineOptions {
       kernels::Compute::kF32;  ///< of the linear matrices; router, head, attention: fp32
   AttentionRule attention = AttentionRule::kAuto;
   kernels::LatentFormat kv = kernels::LatentFormat::kF32;
+  /// kCuda with Compute::kBF16: let the vendor's library compute the matrices that it is proven for
+  /// (kernels::OwnedStream::use_library).
+  bool verify_kernels = false;
 
   // what they do not
   int n_threads = 0;                  ///< 0: every processor this process may use
@@ -83,6 +87,8 @@ class EmbeddedEngine : public Engine {
 
   int n_threads() const;
   SchedulerCounters counters() const;
+  /// What verify_kernels found; nothing without it.
+  const std::optional<kernels::LibraryReport>& library_report() const;
 
  private:
   struct Impl;

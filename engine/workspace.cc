@@ -63,7 +63,8 @@ Workspace::Workspace(const kernels::Stream& stream, const ModelConfig& c, const 
       q(stream.space, Dtype::kF32, l.max_rows, c.num_attention_heads * c.qk_head_dim()),
       kv(stream.space, Dtype::kF32, l.max_rows, c.latent_dim()),
       attended(stream.space, Dtype::kF32, l.max_rows, c.num_attention_heads * c.v_head_dim),
-      mlp_rows(std::min<int64_t>(l.max_rows, 256)),
+      // A device needs many rows at a time to be full.
+      mlp_rows(stream.space == kernels::Space::kCpu ? std::min<int64_t>(l.max_rows, 256) : l.max_rows),
       gate(stream.space, Dtype::kF32, mlp_rows, widest_mlp(c)),
       up(stream.space, Dtype::kF32, mlp_rows, widest_mlp(c)),
       router_logits(stream.space, Dtype::kF32, l.max_rows, c.n_routed_experts),

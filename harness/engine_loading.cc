@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "engine/verified_kernels.h"
 #include "kernels/device.h"
 
 namespace fathom::harness {
@@ -19,6 +20,11 @@ LoadedEngine load_engine(const EngineChoice& choice, WithTokenizer with_tokenize
     loaded.tokenizer = std::make_shared<const engine::Tokenizer>(engine::Tokenizer::load(choice.model_dir));
   }
   loaded.engine = engine::make_embedded_engine(loaded.checkpoint, loaded.tokenizer, options);
+  if (const auto& report = loaded.engine->library_report()) {
+    for (const std::string& sentence : engine::library_sentences(*report)) {
+      fmt::print(stderr, "fathom: --verify-kernels: {}\n", sentence);
+    }
+  }
   return loaded;
 }
 

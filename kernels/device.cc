@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "kernels/cuda/library.h"
 #include "kernels/cuda/runtime.h"
 
 namespace fathom::kernels {
@@ -29,7 +30,7 @@ int64_t memory_bytes(Space space) {
   return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<int64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-OwnedStream::OwnedStream(Space space, ThreadPool* pool) : stream_{space, pool, nullptr} {
+OwnedStream::OwnedStream(Space space, ThreadPool* pool) : stream_{.space = space, .pool = pool} {
   if (space != Space::kCuda) return;
   check_usable(space);
   stream_.device = cuda::create_stream();
@@ -39,11 +40,33 @@ OwnedStream::~OwnedStream() {
   if (stream_.space == Space::kCuda) cuda::destroy_stream(stream_.device);
 }
 
-OwnedStream::OwnedStream(OwnedStream&& other) noexcept : stream_(std::exchange(other.stream_, Stream())) {}
+OwnedStream::OwnedStream(OwnedStream&& other) noexcept
+    : stream_(std::exchange(other.stream_, Stream())), library_(std::move(other.library_)) {}
 
 OwnedStream& OwnedStream::operator=(OwnedStream&& other) noexcept {
   std::swap(stream_, other.stream_);
+  std::swap(library_, other.library_);
   return *this;
+}
+
+LibraryReport OwnedStream::use_library(std::span<const MatrixShape> shapes, int64_t max_rows) {
+  FATHOM_CHECK(stream_.space == Space::kCuda, "a library for the CPU");
+  LibraryReport report;
+  std::unique_ptr<cuda::Library> library = cuda::open_library(report.why_not);
+  if (library == nullptr) return report;
+  report.library = library->name();
+  for (const MatrixShape& shape : shapes) {
+    std::optional<std::string> reason = library->prepare(shape, max_rows);
+    if (!reason) reason = cuda::prove(stream_, *library, shape, max_rows);
+    if (reason) {
+      report.refused.push_back({shape, *reason});
+    } else {
+      report.proven.push_back(shape);
+    }
+  }
+  library_ = std::make_unique<cuda::ProvenLibrary>(std::move(library), report.proven);
+  stream_.library = library_.get();
+  return report;
 }
 
 }  // namespace fathom::kernels

@@ -2,12 +2,37 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "kernels/kernels.h"
 
 namespace fathom::kernels {
+
+namespace cuda {
+struct ProvenLibrary;
+}
+
+/// Of a weight [outputs, inputs].
+struct MatrixShape {
+  int64_t outputs = 0, inputs = 0;
+  bool operator==(const MatrixShape&) const = default;
+};
+
+/// What OwnedStream::use_library found.
+struct LibraryReport {
+  std::string library;              ///< "cuBLASLt 13.1.0"; empty: none can be used
+  std::string why_not;              ///< then, the reason
+  std::vector<MatrixShape> proven;  ///< what it computes from now on
+  struct Refused {
+    MatrixShape shape;
+    std::string reason;
+  };
+  std::vector<Refused> refused;  ///< what our own kernels go on computing
+};
 
 /// Why nothing can run in `space`, in a sentence; nothing when it can.
 std::optional<std::string> why_unusable(Space space);
@@ -30,8 +55,15 @@ class OwnedStream {
 
   const Stream& stream() const { return stream_; }
 
+  /// Lets a vendor's library (cuBLASLt) compute `linear` with bf16 weights of these shapes under
+  /// Compute::kBF16, each only once it is proven that a row's bits are the same for every number of rows
+  /// 1 .. max_rows, wherever it stands (kernels/cuda/library.h). Copies of stream() made before do not use it.
+  /// kCuda alone; takes seconds, and device memory for the while.
+  LibraryReport use_library(std::span<const MatrixShape> shapes, int64_t max_rows);
+
  private:
   Stream stream_;
+  std::unique_ptr<cuda::ProvenLibrary> library_;
 };
 
 }  // namespace fathom::kernels

@@ -38,12 +38,18 @@ class ThreadPool;
 
 namespace fathom::kernels {
 
+namespace cuda {
+struct ProvenLibrary;
+}
+
 /// Where and with what operations run. On the CPU: the pool's threads, and each call is finished on return.
 /// On a device: calls are queued in order; download() waits for them.
 struct Stream {
   Space space = Space::kCpu;
   ThreadPool* pool = nullptr;  ///< kCpu: required; borrowed
   void* device = nullptr;      ///< kCuda: a cudaStream_t (kernels/device.h); borrowed
+  /// kCuda: the vendor's library that computes some products (OwnedStream::use_library), or null; borrowed
+  cuda::ProvenLibrary* library = nullptr;
 };
 
 /// Bytes that an operation may overwrite; contents mean nothing between calls. 64-byte aligned.

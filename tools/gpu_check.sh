@@ -10,8 +10,10 @@
 #   sanitizer    memcheck, racecheck, initcheck and synccheck on small cases; needs compute-sanitizer
 #   micro        time of each heavy kernel at V2-Lite's shapes beside the ceilings
 #   demo         the demo tasks on models/nano, CPU and GPU: at least 99 % equal answers, the others listed with margins
-#   transformers random weights in the geometry of V2-Lite's first 4 layers against transformers; needs python3 with
-#                torch, transformers and numpy, 6 GB of memory and of disk
+#   engine       prefill and decode of random weights in the geometry of V2-Lite's first 4 layers; needs python3 with
+#                numpy, 6 GB of memory and of disk
+#   transformers the same weights against transformers, once that has reproduced the published values of golden A;
+#                needs torch and transformers too
 #
 # A machine without network: --pack copies the stripped binaries of a build, the shared libraries that a bare machine may
 # lack, models/nano and the Python tools into FOLDER (at most 64 MiB); this script in it then runs what lies beside it.
@@ -19,7 +21,7 @@
 # What cannot run says so as "skipped" with the reason. Exit code 1 when a phase failed.
 set -uo pipefail
 
-readonly all_phases=(probe unit invariance sanitizer micro demo transformers)
+readonly all_phases=(probe unit invariance sanitizer micro demo engine transformers)
 readonly limit_s=580
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -36,7 +38,8 @@ pack() {
   # Unpacked by the script: data tables of ICU alone are 30 MiB.
   tar -C "$folder" -czf "$folder/lib.tar.gz" lib && rm -r "$folder/lib"
   cp "$here/gpu_check.sh" "$folder/"
-  cp -r "$here/make_checkpoint.py" "$here/compare_transformers.py" "$here/reference" "$folder/tools/"
+  cp -r "$here/make_checkpoint.py" "$here/check_transformers.py" "$here/compare_transformers.py" "$here/reference" \
+    "$here/goldens" "$folder/tools/"
   cp -r "$here/../models/nano" "$folder/models/"
   find "$folder" -name __pycache__ -prune -exec rm -rf {} +
   local mib
@@ -173,16 +176,36 @@ sys.exit(0 if cpu and equal >= 0.99 else 1)
 PYTHON
 }
 
-phase_transformers() {
+# A checkpoint of random weights, made once; its path in $checkpoint.
+make_checkpoint() {
+  checkpoint=$scratch/$1
+  [ -e "$checkpoint/config.json" ] || python3 "$tools/make_checkpoint.py" "$1" "$checkpoint" --tokenizer "$models/nano"
+}
+
+phase_engine() {
   local fathom
   fathom=$(find_binary fathom) && [ -n "$fathom" ] || { echo "fathom is not there: build it, or say --bin" >&2; return 1; }
   cuda_fathom "$fathom" || return
+  python3 -c 'import numpy' 2> /dev/null || { skip "python3 with numpy is not there"; return; }
+  make_checkpoint lite4 || return 1
+  local options
+  for options in "--compute fp32" "--compute bf16" "--compute bf16 --verify-kernels"; do
+    echo "== $options"
+    # shellcheck disable=SC2086
+    "$fathom" bench prefill decode --device cuda $options --model "$checkpoint" --sizes 1,64,2048 --repeats 3 || return 1
+  done
+}
+
+phase_transformers() {
+  local fathom checkpoint
+  fathom=$(find_binary fathom) && [ -n "$fathom" ] || { echo "fathom is not there: build it, or say --bin" >&2; return 1; }
+  cuda_fathom "$fathom" || return
   python3 -c 'import numpy, torch, transformers' 2> /dev/null || { skip "python3 with numpy, torch and transformers is not there"; return; }
+  python3 "$tools/check_transformers.py" || return 1
   local preset
   for preset in tiny lite4; do
-    python3 "$tools/make_checkpoint.py" $preset "$scratch/$preset" --tokenizer "$models/nano" || return 1
-    python3 "$tools/compare_transformers.py" "$scratch/$preset" --fathom "$scratch/fathom-cuda" || return 1
-    rm -rf "${scratch:?}/$preset"
+    make_checkpoint $preset || return 1
+    python3 "$tools/compare_transformers.py" "$checkpoint" --fathom "$scratch/fathom-cuda" || return 1
   done
 }
 
@@ -195,7 +218,7 @@ for phase in "${phases[@]}"; do
   echo "=== $phase"
   start=$SECONDS
   log=$out/$phase.log
-  export -f "phase_$phase" device find_binary skip cuda_fathom
+  export -f "phase_$phase" device find_binary skip cuda_fathom make_checkpoint
   export bin models tools scratch limit_s
   timeout $limit_s bash -c "set -uo pipefail; phase_$phase" 2>&1 | tee "$log"
   status=${PIPESTATUS[0]}

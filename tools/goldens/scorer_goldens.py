@@ -60,9 +60,11 @@ class TaskFile:
 NUMBER_EDGES = [
     "makes $18.00", "The total is 18...", "Answer: 18.\n\nNote: 1) done", "#### $18", "####18", "#### 18",
     "#### 17\n#### 18", "The answer is 18", "The answer is 8", "The answer is 18.", "The answer is 8.",
-    "The answer is -8", "The answer is -8.", "The answer is -18", "The answer is 18\n", "The answer is 8\nThe answer is 19.",
+    "The answer is -8", "The answer is -8.", "The answer is -18", "The answer is 18\n",
+    "The answer is 8\nThe answer is 19.",
     "The answer is 1,234.", "the answer is 18.", "The answer is $18.", "The answer is 18 dollars", "The answer is .",
-    "The answer is ..", "The answer is 18\u2028", "", " ", "\n", "-", "--5", "-$5", "$-5", "- 5", "1-2", "-.", "-.5", "$",
+    "The answer is ..", "The answer is 18\u2028", "", " ", "\n", "-", "--5", "-$5", "$-5", "- 5",
+    "1-2", "-.", "-.5", "$",
     "$$", "5", "-5", ".", ",", ",,", "0", "#### -", "#### --5", "#### ,", "#### 1.2.3", "##### 5", "#### #### 5",
     "#### \n5", "#### 5,", "#### 1,000.", "x#### 7y", "so 2+2=4.", "1. First\n2. Second", "３", "#### ３", "-１2",
     "It costs 5$", "5%", "1e5", "18.\x00", "#### 18\x00", "\u22125", "#### 18.\n",
@@ -101,7 +103,10 @@ LETTER_EDGES = [
     "A\x00.", "AA", "A B", "**C**", "The answer is D", "\x1cB\x1f", "\u200bA", "A\r\nB", "\rA", "A\x0b", "\x85A\xa0",
     "Ａ", "À", "a.\x00\x00", "C!", "D ?", "[B]",
 ]
-LETTER_PIECES = ["A", "B", "c", "d", ".", ")", "(", " ", "\n", "\t", "\u00a0", "\u2003", "\r", "x", "é", "\x00", ":", "*", "\x1d", "\u200b"]
+LETTER_PIECES = [
+    "A", "B", "c", "d", ".", ")", "(", " ", "\n", "\t", "\u00a0", "\u2003", "\r", "x", "é",
+    "\x00", ":", "*", "\x1d", "\u200b",
+]
 
 
 def letter_cases(rng):
@@ -110,7 +115,7 @@ def letter_cases(rng):
     task = TaskFile("mmlu/generative/_default_template_yaml")
     (responses,) = task.answers(texts)
     cases = []
-    for text, response in zip(texts, responses):
+    for text, response in zip(texts, responses, strict=True):
         target = rng.choice("ABCD")
         cases.append([text, target, response, task.score(response, target)])
     return {"columns": ["text", "target", "get_response", "exact_match"], "cases": cases}

@@ -164,14 +164,15 @@ def difference_intervals(rng: np.random.Generator) -> Cases:
 
 
 def group_intervals(rng: np.random.Generator) -> Cases:
-    """Intervals of micro and macro means: Student's t with Satterthwaite's degrees of freedom; clusters in a stratum."""
+    """Intervals of micro and macro means: Student's t, Satterthwaite's degrees of freedom; clusters in a stratum."""
     cases: Cases = []
     for sizes in ((4, 9, 30), (12, 12, 12, 12)):
         values = [rng.normal(k, 1.0 + k, size) for k, size in enumerate(sizes)]
         clusters = [f"p{i // 3}" for i in range(sizes[-1])]
         squares = [stats.sem(v) ** 2 for v in values[:-1]] + [clustered_se(values[-1], clusters) ** 2]
         dfs = [len(v) - 1 for v in values[:-1]] + [len(set(clusters)) - 1]
-        for name, weights in (("micro", [size / sum(sizes) for size in sizes]), ("macro", [1 / len(sizes)] * len(sizes))):
+        kinds = {"micro": [size / sum(sizes) for size in sizes], "macro": [1 / len(sizes)] * len(sizes)}
+        for name, weights in kinds.items():
             shares = [w * w * s for w, s in zip(weights, squares, strict=True)]
             df = sum(shares) ** 2 / sum(s * s / d for s, d in zip(shares, dfs, strict=True))
             mean = sum(w * v.mean() for w, v in zip(weights, values, strict=True))

@@ -15,9 +15,8 @@ import subprocess
 import sys
 import tempfile
 
-from tokenizers import Tokenizer
-
 import corpora
+from tokenizers import Tokenizer
 
 
 class Fathom:
@@ -58,7 +57,7 @@ class Checker:
             ids = self.encoded(name, texts, special)
             decoded = [self.reference.decode(row, skip_special_tokens=False) for row in ids]
             self._report(f"{name} ({special}) decoded", texts, decoded, self.fathom.decode(ids))
-            same = sum(text == again for text, again in zip(texts, decoded))
+            same = sum(text == again for text, again in zip(texts, decoded, strict=True))
             print(f"  {same} of {len(texts)} texts survive encoding and decoding, in both")
 
     def ids(self, count: int, seed: int) -> None:

@@ -12,10 +12,9 @@ import pathlib
 import random
 import sys
 
+from pre_tokenizer import deepseek_pre_tokenizer
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, processors, trainers
 from tokenizers import pre_tokenizers as hf
-
-from pre_tokenizer import deepseek_pre_tokenizer
 
 SPECIAL = ["<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜fim▁hole｜>", "<｜fim▁begin｜>", "<｜fim▁end｜>",
            "<｜User｜>", "<｜Assistant｜>"]

@@ -13,12 +13,11 @@ import hashlib
 import json
 import pathlib
 
+import corpora
+import pre_tokenizer
 import tokenizers
 from tokenizers import Regex, Tokenizer
 from tokenizers import pre_tokenizers as hf
-
-import corpora
-import pre_tokenizer
 
 SEED = 20240507
 COUNT = 400  # texts of each corpus
@@ -100,7 +99,7 @@ def code_point_classes() -> str:
     steps = [(bit, hf.Split(Regex(regex), "isolated")) for bit, regex in isolate]
     steps.append((32, hf.Digits(individual_digits=True)))
     columns = [class_bits(step, bit, points) for bit, step in steps]
-    return hashlib.sha256(bytes(sum(bits) for bits in zip(*columns))).hexdigest()
+    return hashlib.sha256(bytes(sum(bits) for bits in zip(*columns, strict=True))).hexdigest()
 
 
 def variants(tokenizer_json: str) -> list[dict]:

@@ -51,12 +51,12 @@ std::optional<std::string> library_identity(const kernels::LibraryReport& report
 }
 
 std::vector<std::string> library_sentences(const kernels::LibraryReport& report) {
-  if (report.library.empty())
-    return {fmt::format("our own kernels compute everything: {}", report.why_not)};
+  if (report.library.empty()) return {fmt::format("our own kernels compute everything: {}", report.why_not)};
   std::vector<std::string> sentences;
   if (!report.proven.empty()) {
-    sentences.push_back(fmt::format("{} computes products with {}: a row's bits are the same for every number of rows",
-                                    report.library, texts(report.proven)));
+    sentences.push_back(
+        fmt::format("{} computes products with {}: a row's bits are the same for every number of rows",
+                    report.library, texts(report.proven)));
   }
   for (const auto& [shape, reason] : report.refused) {
     sentences.push_back(

@@ -65,9 +65,10 @@ void add_engine_options(CLI::App& command, EngineChoice& choice) {
       {{"fp32", kernels::Compute::kF32}, {"bf16", kernels::Compute::kBF16}, {"int8", kernels::Compute::kI8}},
       "arithmetic of the linear matrices: bf16 rounds activations and weights and needs AVX-512 BF16; "
       "int8 quantises activations and needs int8 or int4 weights. Another numerics identity");
-  command.add_flag("--verify-kernels", choice.options.verify_kernels,
-                   "with --device cuda --compute bf16: let cuBLASLt compute each matrix for which it is proven, "
-                   "at the start, that a row's bits do not depend on the batch. Another numerics identity");
+  command.add_flag(
+      "--verify-kernels", choice.options.verify_kernels,
+      "with --device cuda --compute bf16: let cuBLASLt compute each matrix for which it is proven, "
+      "at the start, that a row's bits do not depend on the batch. Another numerics identity");
   add_choice(command, "--attention", choice.options.attention,
              {{"auto", engine::AttentionRule::kAuto},
               {"expanded", engine::AttentionRule::kExpanded},

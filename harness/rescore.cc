@@ -245,7 +245,7 @@ int rescore(const RescorePlan& plan) {
     }
   }
   fmt::print("{}", run_report(store.database(), run_id));
-  return kExitDone;
+  return results::count_unscored(store.database(), run_id) > 0 ? kExitUnscored : kExitDone;
 }
 
 }  // namespace fathom::harness

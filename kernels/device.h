@@ -57,8 +57,8 @@ class OwnedStream {
 
   /// Lets a vendor's library (cuBLASLt) compute `linear` with bf16 weights of these shapes under
   /// Compute::kBF16, each only once it is proven that a row's bits are the same for every number of rows
-  /// 1 .. max_rows, wherever it stands (kernels/cuda/library.h). Copies of stream() made before do not use it.
-  /// kCuda alone; takes seconds, and device memory for the while.
+  /// 1 .. max_rows, wherever it stands (kernels/cuda/library.h). Copies of stream() made before do not use
+  /// it. kCuda alone; takes seconds, and device memory for the while.
   LibraryReport use_library(std::span<const MatrixShape> shapes, int64_t max_rows);
 
  private:

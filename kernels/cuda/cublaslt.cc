@@ -37,8 +37,9 @@ std::optional<Api> load_api(std::string& why_not) {
   // Never closed: the library registers what ends with the process.
   void* const handle = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
-    why_not = fmt::format("{} cannot be loaded ({}); it is part of the CUDA toolkit, LD_LIBRARY_PATH may name its folder",
-                          file, ::dlerror());
+    why_not = fmt::format(
+        "{} cannot be loaded ({}); it is part of the CUDA toolkit, LD_LIBRARY_PATH may name its folder", file,
+        ::dlerror());
     return std::nullopt;
   }
   const auto load = [&](auto& function, const char* name) {
@@ -85,7 +86,8 @@ class Owned {
 
 /// How the products with one weight are computed: the same way for every number of rows.
 ///
-/// The library's matrices are column by column, so rows here are columns there: out^T [n, m] = weight [n, k] x^T.
+/// The library's matrices are column by column, so rows here are columns there: out^T [n, m] = weight [n, k]
+/// x^T.
 struct Plan {
   Owned<cublasLtMatrixLayout_t> weight, x, out;
   cublasLtMatmulAlgo_t algorithm;
@@ -97,7 +99,8 @@ class CublasLt : public Library {
 
   std::optional<std::string> open() {
     if (auto failed = failure(api_.create(handle_.out()))) return failed;
-    if (auto failed = failure(api_.desc_create(product_.out(), CUBLAS_COMPUTE_32F, CUDA_R_32F))) return failed;
+    if (auto failed = failure(api_.desc_create(product_.out(), CUBLAS_COMPUTE_32F, CUDA_R_32F)))
+      return failed;
     const cublasOperation_t transposed = CUBLAS_OP_T;
     return failure(
         api_.desc_set(product_.get(), CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed));
@@ -120,16 +123,17 @@ class CublasLt : public Library {
     // No workspace and no reduction: nothing is split over K, whatever the number of rows.
     const uint64_t workspace = 0;
     const uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_NONE;
-    if (auto f = failure(api_.preference_set(preference.get(), CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
-                                             sizeof workspace)))
+    if (auto f = failure(api_.preference_set(preference.get(), CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                             &workspace, sizeof workspace)))
       return f;
     if (auto f = failure(api_.preference_set(preference.get(), CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
                                              &reductions, sizeof reductions)))
       return f;
     cublasLtMatmulHeuristicResult_t found{};
     int n_found = 0;
-    if (auto f = failure(api_.heuristic(handle_.get(), product_.get(), plan.weight.get(), plan.x.get(),
-                                        plan.out.get(), plan.out.get(), preference.get(), 1, &found, &n_found)))
+    if (auto f =
+            failure(api_.heuristic(handle_.get(), product_.get(), plan.weight.get(), plan.x.get(),
+                                   plan.out.get(), plan.out.get(), preference.get(), 1, &found, &n_found)))
       return f;
     if (n_found == 0) return "no algorithm without a workspace";
     plan.algorithm = found.algo;
@@ -147,9 +151,9 @@ class CublasLt : public Library {
       if (auto f = failure(api_.layout_set(layout, CUBLASLT_MATRIX_LAYOUT_COLS, &m, sizeof m))) return f;
     }
     const float one = 1.0f, old = p.accumulate ? 1.0f : 0.0f;
-    return failure(api_.matmul(handle_.get(), product_.get(), &one, p.weight, plan.weight.get(), p.x, plan.x.get(),
-                               &old, p.out, plan.out.get(), p.out, plan.out.get(), &plan.algorithm, nullptr, 0,
-                               static_cast<cudaStream_t>(stream.device)));
+    return failure(api_.matmul(handle_.get(), product_.get(), &one, p.weight, plan.weight.get(), p.x,
+                               plan.x.get(), &old, p.out, plan.out.get(), p.out, plan.out.get(),
+                               &plan.algorithm, nullptr, 0, static_cast<cudaStream_t>(stream.device)));
   }
 
  private:

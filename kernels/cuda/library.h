@@ -1,7 +1,7 @@
 // A vendor's library for the dense products of --compute bf16, and the proof that it may take a matrix.
 //
-// A library may choose another order of additions for another number of rows, which would break the promise of
-// kernels.h. So it computes a matrix only after prove() has seen every number of rows give the bits of the
+// A library may choose another order of additions for another number of rows, which would break the promise
+// of kernels.h. So it computes a matrix only after prove() has seen every number of rows give the bits of the
 // whole batch; other matrices keep the kernels of product.h.
 #pragma once
 
@@ -32,7 +32,8 @@ class Library {
   virtual ~Library() = default;
   /// "cuBLASLt 13.1.0"
   virtual std::string name() const = 0;
-  /// Chooses, once, how products with a weight [n, k] are computed for up to max_rows rows; says why it cannot.
+  /// Chooses, once, how products with a weight [n, k] are computed for up to max_rows rows; says why it
+  /// cannot.
   virtual std::optional<std::string> prepare(const MatrixShape& shape, int64_t max_rows) = 0;
   /// Queues the product of a prepared shape; says why the library refuses.
   virtual std::optional<std::string> multiply(const Stream& stream, const LibraryProduct& product) = 0;

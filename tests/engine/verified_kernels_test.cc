@@ -33,11 +33,12 @@ TEST(VerifiedKernels, NumericsNameTheLibraryAndItsMatrices) {
   kernels::LibraryReport report{.library = "cuBLASLt 13.1.0", .proven = {{576, 2048}, {2048, 2048}}};
   EXPECT_EQ(library_identity(report), "cuBLASLt 13.1.0 for 576x2048, 2048x2048");
   report.refused.push_back({{3072, 2048}, "rows of a batch of 3 differ from those of 2048"});
-  EXPECT_THAT(library_sentences(report),
-              ElementsAre("cuBLASLt 13.1.0 computes products with 576x2048, 2048x2048: a row's bits are the same "
-                          "for every number of rows",
-                          "our own kernels compute products with 3072x2048: cuBLASLt 13.1.0: rows of a batch of 3 "
-                          "differ from those of 2048"));
+  EXPECT_THAT(
+      library_sentences(report),
+      ElementsAre("cuBLASLt 13.1.0 computes products with 576x2048, 2048x2048: a row's bits are the same "
+                  "for every number of rows",
+                  "our own kernels compute products with 3072x2048: cuBLASLt 13.1.0: rows of a batch of 3 "
+                  "differ from those of 2048"));
   report.proven.clear();
   EXPECT_EQ(library_identity(report), std::nullopt);
 }

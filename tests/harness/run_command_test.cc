@@ -50,13 +50,16 @@ class RunCommand : public ::testing::Test {
 
   // The program itself and not run_command_line(): the sandbox starts its supervisor from /proc/self/exe.
   int run(const std::string& task, const std::string& options) {
+    return fathom(
+        fmt::format("run {} --model {} --data {} --db {} --threads 1 --max-new-tokens 2 --output {} {}", task,
+                    (folder_ / "model").string(), (folder_ / "data").string(), db(), report_path(), options));
+  }
+
+  int fathom(const std::string& arguments) {
     const std::string out = folder_ / "out";
     const std::string err = folder_ / "err";
-    const std::string command = fmt::format(
-        "{} run {} --model {} --data {} --db {} --threads 1 --max-new-tokens 2 --output {} {} > {} 2> {}",
-        FATHOM_BINARY, task, (folder_ / "model").string(), (folder_ / "data").string(), db(), report_path(),
-        options, out, err);
-    const int status = std::system(command.c_str());
+    const int status =
+        std::system(fmt::format("{} {} > {} 2> {}", FATHOM_BINARY, arguments, out, err).c_str());
     out_ = read_file(out);
     err_ = read_file(err);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -111,6 +114,9 @@ TEST_F(RunCommand, AnAnswerThatCouldNotBeJudgedIsMissingAndEndsWithExitCodeSix) 
   EXPECT_EQ(report()["samples_without_score"], 1);
   EXPECT_EQ(report()["metrics"][0]["n_missing"], 1);
   EXPECT_EQ(run("humaneval", ""), kExitUnscored) << "and again, when the stored run is shown";
+  EXPECT_EQ(fathom(fmt::format("rescore 1 --db {} --data {}", db(), (folder_ / "data").string())),
+            kExitUnscored)
+      << "and when its answers are judged again";
 }
 
 }  // namespace

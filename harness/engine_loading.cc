@@ -7,9 +7,13 @@
 
 namespace fathom::harness {
 
+kernels::Space space_of(Device device) {
+  return device == Device::kCuda ? kernels::Space::kCuda : kernels::Space::kCpu;
+}
+
 LoadedEngine load_engine(const EngineChoice& choice, WithTokenizer with_tokenizer) {
   engine::EngineOptions options = choice.options;
-  if (choice.device == Device::kCuda) options.space = kernels::Space::kCuda;
+  options.space = space_of(choice.device);
   kernels::check_usable(options.space);  // before minutes of loading
   LoadedEngine loaded;
   loaded.checkpoint = std::make_shared<const engine::Checkpoint>(engine::Checkpoint::load(choice.model_dir));

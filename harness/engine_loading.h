@@ -16,6 +16,8 @@ struct EngineChoice {
   engine::EngineOptions options;
 };
 
+kernels::Space space_of(Device device);
+
 enum class WithTokenizer { kNo, kYes };
 
 struct LoadedEngine {

@@ -4,6 +4,7 @@
 
 #include "build_info.h"
 #include "harness/machine.h"
+#include "kernels/device.h"
 #include "results/file_hasher.h"
 
 namespace fathom::harness {
@@ -16,15 +17,19 @@ results::BuildRecord running_build() {
           .compiler = kCompiler};
 }
 
-std::string machine_json() {
+std::string machine_json(kernels::Space space) {
   const MachineInfo machine = describe_machine();
-  return nlohmann::json{{"hostname", machine.hostname},
-                        {"cpu", machine.cpu},
-                        {"instruction_sets", machine.instruction_sets},
-                        {"cores", machine.cores},
-                        {"ram_bytes", machine.ram_bytes},
-                        {"kernel", machine.kernel}}
-      .dump();
+  nlohmann::json json{{"hostname", machine.hostname},
+                      {"cpu", machine.cpu},
+                      {"instruction_sets", machine.instruction_sets},
+                      {"cores", machine.cores},
+                      {"ram_bytes", machine.ram_bytes},
+                      {"kernel", machine.kernel}};
+  if (const std::optional<std::string> device = kernels::device_name(space)) {
+    json["device"] = *device;
+    json["device_bytes"] = kernels::memory_bytes(space);
+  }
+  return json.dump();
 }
 
 }  // namespace fathom::harness

@@ -116,7 +116,7 @@ results::RunRecord make_run_record(const RunParts& parts) {
   run.numerics_json = parts.numerics_json;
   for (const OpenTask& open : parts.tasks) run.tasks.push_back(task_record(open, parts.selection));
   run.options_json = nlohmann::json(plan.command_line).dump();
-  run.machine_json = machine_json();
+  run.machine_json = machine_json(space_of(plan.engine.device));
   run.build = running_build();
   run.n_threads = parts.n_threads;
   run.device = plan.engine.device == Device::kCuda ? "cuda" : "cpu";

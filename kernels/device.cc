@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "kernels/cuda/library.h"
+#include "kernels/cuda/peaks.h"
 #include "kernels/cuda/runtime.h"
 
 namespace fathom::kernels {
@@ -28,6 +29,16 @@ std::optional<int64_t> device_bytes(Space space) {
 int64_t memory_bytes(Space space) {
   if (space == Space::kCuda) return static_cast<int64_t>(cuda::memory_bytes());
   return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<int64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::optional<std::string> device_name(Space space) {
+  if (space == Space::kCpu) return std::nullopt;
+  return cuda::device_name();
+}
+
+DevicePeaks measure_device_peaks(const Stream& stream) {
+  FATHOM_CHECK(stream.space == Space::kCuda, "the CPU's peaks are in machine_peaks.h");
+  return cuda::measure_peaks(stream);
 }
 
 OwnedStream::OwnedStream(Space space, ThreadPool* pool) : stream_{.space = space, .pool = pool} {

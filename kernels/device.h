@@ -44,6 +44,17 @@ int64_t memory_bytes(Space space);
 /// Bytes that this process's buffers hold on the device; nothing for the CPU.
 std::optional<int64_t> device_bytes(Space space);
 
+/// "NVIDIA H100 80GB HBM3"; nothing for the CPU.
+std::optional<std::string> device_name(Space space);
+
+/// What a device can do at best.
+struct DevicePeaks {
+  double fma_flops = 0.0;       ///< FLOP/s of fp32 fused multiply-adds in registers, 2 each
+  double read_bandwidth = 0.0;  ///< bytes/s of reading its memory
+};
+/// Measures them in a fraction of a second, with a GiB of its memory. kCuda alone.
+DevicePeaks measure_device_peaks(const Stream& stream);
+
 /// A stream and, on a device, the queue behind it. Move-only; outlives every use of stream().
 class OwnedStream {
  public:

@@ -14,6 +14,7 @@
 #include "harness/options.h"
 #include "harness/provenance.h"
 #include "harness/version.h"
+#include "kernels/device.h"
 #include "kernels/machine_peaks.h"
 #include "results/bench.h"
 #include "results/store.h"
@@ -42,7 +43,12 @@ const std::map<std::string, kernels::Dtype> kFormats = {{"fp32", kernels::Dtype:
                                                         {"int8", kernels::Dtype::kI8},
                                                         {"int4", kernels::Dtype::kI4}};
 
-MachinePeaks measure_peaks(ThreadPool& pool) {
+MachinePeaks measure_peaks(ThreadPool& pool, kernels::Space space) {
+  if (space == kernels::Space::kCuda) {
+    const kernels::OwnedStream owned(space, nullptr);
+    const kernels::DevicePeaks device = kernels::measure_device_peaks(owned.stream());
+    return {device.fma_flops, device.read_bandwidth};
+  }
   MachinePeaks peaks{kernels::measure_fma_peak(pool), kernels::measure_read_bandwidth(pool)};
   if (const auto peak = kernels::measure_bf16_peak(pool)) peaks.dot_products[kernels::Compute::kBF16] = *peak;
   if (const auto peak = kernels::measure_int8_peak(pool)) peaks.dot_products[kernels::Compute::kI8] = *peak;
@@ -83,7 +89,7 @@ int64_t store(const BenchOptions& options, const std::vector<Figure>& figures, c
               const json& context) {
   results::BenchRecord bench{.created_us = unix_time_us(),
                              .build = running_build(),
-                             .machine_json = machine_json(),
+                             .machine_json = machine_json(space_of(options.engine.device)),
                              .command_json = json(options.command_line).dump(),
                              .context_json = context.dump()};
   for (const Figure& figure : figures) {
@@ -104,9 +110,18 @@ void run_bench(const BenchOptions& options) {
     throw Error(ErrorKind::kUsage, "--store needs the database to store in: --db FILE");
   ThreadPool pool(options.engine.options.n_threads == 0 ? usable_processors()
                                                         : options.engine.options.n_threads);
-  const MachinePeaks peaks = measure_peaks(pool);
+  const kernels::Space space = space_of(options.engine.device);
+  kernels::check_usable(space);
+  const std::map<std::string, KernelWorkload> without_model = kernel_workloads(options);
+  for (const std::string& name : options.what) {
+    if (space != kernels::Space::kCpu && without_model.contains(name))
+      throw Error(ErrorKind::kUsage, "measures the CPU's kernels; leave out --device", name);
+  }
+  const MachinePeaks peaks = measure_peaks(pool, space);
   const MachineInfo machine = describe_machine();
-  fmt::print("{}, {} threads: {:.1f} GFLOP/s fp32 FMA, {:.1f} GB/s read", machine.cpu, pool.n_threads(),
+  const std::optional<std::string> device = kernels::device_name(space);
+  fmt::print("{}: {:.1f} GFLOP/s fp32 FMA, {:.1f} GB/s read",
+             device ? *device : fmt::format("{}, {} threads", machine.cpu, pool.n_threads()),
              peaks.flops / 1e9, peaks.read_bandwidth / 1e9);
   for (const auto& [compute, peak] : peaks.dot_products)
     fmt::print(", {:.1f} G{}/s {} dot products", peak / 1e9, compute == kernels::Compute::kI8 ? "OP" : "FLOP",
@@ -128,7 +143,6 @@ void run_bench(const BenchOptions& options) {
   const auto sizes = [&](const std::vector<int64_t>& usual) {
     return options.sizes.empty() ? usual : options.sizes;
   };
-  const std::map<std::string, KernelWorkload> without_model = kernel_workloads(options);
   fmt::print("{}", figure_header());
   for (const std::string& name : options.what) {
     if (const auto found = without_model.find(name); found != without_model.end()) {
@@ -147,6 +161,7 @@ void run_bench(const BenchOptions& options) {
                   {"instruction_sets", machine.instruction_sets},
                   {"threads", pool.n_threads()},
                   {"model", options.engine.model_dir}};
+  if (device) context["device"] = *device;
   if (loaded) context["numerics"] = json::parse(loaded->engine->numerics_json());
   const json all = figures_json(figures, peaks, context);
   if (!options.output.empty()) write_file_atomically(options.output, all.dump(2) + "\n");

@@ -81,9 +81,12 @@ void print_table(const std::vector<results::StoredBench>& benches) {
   for (const auto& [number, bench] : benches) {
     const nlohmann::json context = nlohmann::json::parse(bench.context_json);
     fmt::print("benchmark {}, {} UTC: {}\n", number, format_utc(bench.created_us), words(bench.command_json));
-    fmt::print("  fathom {} at {}{}; {}, {} threads: {:.1f} GFLOP/s fp32 FMA, {:.1f} GB/s read\n",
-               bench.build.version, bench.build.git_commit, bench.build.git_dirty ? " with changes" : "",
-               context.at("cpu").get<std::string>(), context.at("threads").get<int>(),
+    const std::string machine = context.contains("device")
+                                    ? context["device"].get<std::string>()
+                                    : fmt::format("{}, {} threads", context.at("cpu").get<std::string>(),
+                                                  context.at("threads").get<int>());
+    fmt::print("  fathom {} at {}{}; {}: {:.1f} GFLOP/s fp32 FMA, {:.1f} GB/s read\n", bench.build.version,
+               bench.build.git_commit, bench.build.git_dirty ? " with changes" : "", machine,
                context.at("fma_flop_per_second").get<double>() / 1e9,
                context.at("read_bytes_per_second").get<double>() / 1e9);
     TextTable table("lrll", {"", "median", "unit", "share"});

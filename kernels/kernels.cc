@@ -87,8 +87,11 @@ std::string_view compute_name(Compute compute) {
 
 std::optional<std::string> compute_refusal(Space space, Compute compute) {
   if (space == Space::kCpu) return cpu::compute_refusal(compute);
-  if (compute != Compute::kI8) return std::nullopt;
-  return "the CUDA kernels compute in fp32 and bf16, not in int8";
+  if (compute == Compute::kI8) return "the CUDA kernels compute in fp32 and bf16, not in int8";
+  if (compute == Compute::kF32) return std::nullopt;
+  static const std::string wrong = cuda::check_bf16_products();
+  if (wrong.empty()) return std::nullopt;
+  return "the self-check failed: " + wrong;
 }
 
 void check_kernels(Space space) {

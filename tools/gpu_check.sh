@@ -9,7 +9,8 @@
 #   invariance   the same bits for every number of rows, at V2-Lite's shapes, and 20 times over
 #   sanitizer    memcheck, racecheck, initcheck and synccheck on small cases; needs compute-sanitizer
 #   micro        time of each heavy kernel at V2-Lite's shapes beside the ceilings
-#   demo         the demo tasks on models/nano, CPU and GPU: at least 99 % equal answers, the others listed with margins
+#   demo         the demo tasks on models/nano, CPU and GPU, in fp32 and, where the CPU can, in bf16: at least 99 % equal
+#                answers, the others listed with margins
 #   engine       prefill and decode of random weights in the geometry of V2-Lite's first 4 layers; needs python3 with
 #                numpy, 6 GB of memory and of disk
 #   transformers the same weights against transformers, once that has reproduced the published values of golden A;
@@ -149,16 +150,29 @@ phase_demo() {
   local fathom
   fathom=$(find_binary fathom) && [ -n "$fathom" ] || { echo "fathom is not there: build it, or say --bin" >&2; return 1; }
   cuda_fathom "$fathom" || return
-  local tasks=(demo_choice demo_cloze demo_math demo_needle) which
+  compare_demo "$fathom" fp32 || return
+  # Its exit code is 5 on a CPU without bf16 products.
+  echo '{"id": 0, "ids": [1]}' | "$fathom" logprobs --compute bf16 --model "$models/nano" --input - --output - > /dev/null 2> "$scratch/why"
+  case $? in
+    0) compare_demo "$fathom" bf16 ;;
+    5) cat "$scratch/why" && echo "bf16 was not compared" ;;
+    *) cat "$scratch/why" && return 1 ;;
+  esac
+}
+
+# Both devices' answers in one kind of arithmetic.
+compare_demo() {
+  local fathom=$1 compute=$2 which tasks=(demo_choice demo_cloze demo_math demo_needle)
+  echo "== --compute $compute"
   for which in cpu cuda; do
-    local program=$fathom
+    local program=$fathom db=$scratch/$which.$compute.db
     [ $which = cuda ] && program=$scratch/fathom-cuda
-    "$program" run "${tasks[@]}" --model "$models/nano" --db "$scratch/$which.db" --name $which ${GPU_CHECK_LIMIT:+--limit "$GPU_CHECK_LIMIT"} || return 1
-    "$fathom" samples latest --db "$scratch/$which.db" | sort > "$scratch/$which.jsonl"
+    "$program" run "${tasks[@]}" --compute "$compute" --model "$models/nano" --db "$db" --name $which ${GPU_CHECK_LIMIT:+--limit "$GPU_CHECK_LIMIT"} || return 1
+    "$fathom" samples latest --db "$db" | sort > "$scratch/$which.jsonl"
   done
-  "$fathom" compare 1 1 --db "$scratch/cpu.db" --cand-db "$scratch/cuda.db" --flips all
+  "$fathom" compare 1 1 --db "$scratch/cpu.$compute.db" --cand-db "$scratch/cuda.$compute.db" --flips all
   command -v python3 > /dev/null || { skip "python3 is not there; answers were not counted"; return; }
-  python3 - "$scratch/cpu.jsonl" "$scratch/cuda.jsonl" << 'PYTHON'
+  python3 - "$scratch/cpu.jsonl" "$scratch/cuda.jsonl" "$compute" << 'PYTHON'
 import json, sys
 def load(path):
     return {(s["task"], s["doc_id"]): s for s in map(json.loads, open(path))}
@@ -171,7 +185,7 @@ flips = [k for k in cpu if (cpu[k]["answers"], cpu[k]["text"]) != (cuda[k]["answ
 for task, doc in flips:
     print(f"flip {task} {doc}: {cpu[task, doc]['answers']} -> {cuda[task, doc]['answers']}, margin {margin(cpu[task, doc])}")
 equal = 1 - len(flips) / len(cpu)
-print(json.dumps({"phase": "demo", "samples": len(cpu), "flips": len(flips), "equal": round(equal, 5)}))
+print(json.dumps({"phase": "demo", "compute": sys.argv[3], "samples": len(cpu), "flips": len(flips), "equal": round(equal, 5)}))
 sys.exit(0 if cpu and equal >= 0.99 else 1)
 PYTHON
 }
@@ -218,7 +232,7 @@ for phase in "${phases[@]}"; do
   echo "=== $phase"
   start=$SECONDS
   log=$out/$phase.log
-  export -f "phase_$phase" device find_binary skip cuda_fathom make_checkpoint
+  export -f "phase_$phase" device find_binary skip cuda_fathom compare_demo make_checkpoint
   export bin models tools scratch limit_s
   timeout $limit_s bash -c "set -uo pipefail; phase_$phase" 2>&1 | tee "$log"
   status=${PIPESTATUS[0]}
@@ -241,7 +255,7 @@ done
   echo "| phase | result | seconds | detail |"
   echo "| --- | --- | --- | --- |"
   printf '%s\n' "${rows[@]}"
-  if grep -q '^{"phase": "\(probe\|micro\|invariance\|demo\)", "\(device\|case\|samples\)"' "$jsonl"; then
+  if grep -q '^{"phase": "\(probe\|micro\|invariance\|demo\)", "\(device\|case\|compute\)"' "$jsonl"; then
     printf '\nFigures:\n\n```\n'
     grep -v '"result"' "$jsonl"
     echo '```'

@@ -115,33 +115,40 @@ std::vector<double> seen_row(Compute compute, const float* x) {
   return row;
 }
 
-std::string check_format(const Products& products, Compute compute, Dtype dtype) {
+/// y = x times `weight` by `products`.
+void multiply_by(const Products& products, const float* x, int64_t n_rows, const Tensor& weight, float* y) {
+  const size_t row_bytes = (products.row_bytes(kInputs) + 63) / 64 * 64;
+  const Buffer prepared(Space::kCpu, row_bytes * static_cast<size_t>(n_rows) + 64);
+  const Buffer panel(Space::kCpu, products.panel_bytes(kInputs) + 64);
+  const void* rows[kRows];
+  for (int64_t r = 0; r < n_rows; ++r) {
+    const float* row = x + r * kInputs;
+    rows[r] = row;
+    if (row_bytes == 0) continue;
+    auto* place = static_cast<char*>(prepared.scratch().data) + static_cast<size_t>(r) * row_bytes;
+    products.prepare(row, kInputs, weight.scales.columns, place);
+    rows[r] = place;
+  }
+  products.multiply({.x = rows,
+                     .n_rows = n_rows,
+                     .weight = weight,
+                     .n_columns = kOutputs,
+                     .panel = panel.scratch().data,
+                     .y = y,
+                     .y_stride = kOutputs});
+}
+
+}  // namespace
+
+std::string check_multiply(std::string_view name, Compute compute, Dtype dtype, const Multiply& multiply) {
   const Example w(dtype);
   std::vector<float> x(static_cast<size_t>(kRows * kInputs));
   // The first numbers of a row of one dtype, scaled so that groups differ.
   for (int64_t i = 0; i < kRows * kInputs; ++i)
     x[static_cast<size_t>(i)] = number(i + 77) * static_cast<float>(1 + i % kInputs / 32);
-  const size_t row_bytes = (products.row_bytes(kInputs) + 63) / 64 * 64;
-  const Buffer prepared(Space::kCpu, row_bytes * kRows + 64);
-  const Buffer panel(Space::kCpu, products.panel_bytes(kInputs) + 64);
-  const void* rows[kRows];
-  for (int64_t r = 0; r < kRows; ++r) {
-    const float* row = x.data() + r * kInputs;
-    rows[r] = row;
-    if (row_bytes == 0) continue;
-    auto* place = static_cast<char*>(prepared.scratch().data) + static_cast<size_t>(r) * row_bytes;
-    products.prepare(row, kInputs, w.tensor.scales.columns, place);
-    rows[r] = place;
-  }
   for (const int64_t n_rows : {int64_t{1}, int64_t{2}, int64_t{5}, kRows}) {
     std::vector<float> y(static_cast<size_t>(n_rows * kOutputs), std::numeric_limits<float>::quiet_NaN());
-    products.multiply({.x = rows,
-                       .n_rows = n_rows,
-                       .weight = w.tensor,
-                       .n_columns = kOutputs,
-                       .panel = panel.scratch().data,
-                       .y = y.data(),
-                       .y_stride = kOutputs});
+    multiply(x.data(), n_rows, w.tensor, y.data());
     for (int64_t r = 0; r < n_rows; ++r) {
       const std::vector<double> row = seen_row(compute, x.data() + r * kInputs);
       for (int64_t n = 0; n < kOutputs; ++n) {
@@ -156,15 +163,13 @@ std::string check_format(const Products& products, Compute compute, Dtype dtype)
         // fp32 sums of some hundred terms; what this compares is whether the right numbers were added.
         const float found = y[static_cast<size_t>(r * kOutputs + n)];
         if (std::fabs(found - sum) <= 1e-5 * size) continue;
-        return fmt::format("{} products gave {} for {} ({} weights, row {} of {}, column {})", products.name,
-                           found, sum, dtype_name(dtype), r, n_rows, n);
+        return fmt::format("{} products gave {} for {} ({} weights, row {} of {}, column {})", name, found,
+                           sum, dtype_name(dtype), r, n_rows, n);
       }
     }
   }
   return "";
 }
-
-}  // namespace
 
 std::string check_products(const Products& products, Compute compute) {
   constexpr Dtype kIntegers[] = {Dtype::kI8, Dtype::kI4};
@@ -172,7 +177,10 @@ std::string check_products(const Products& products, Compute compute) {
   const std::span<const Dtype> formats =
       compute == Compute::kI8 ? std::span<const Dtype>(kIntegers) : std::span<const Dtype>(kEvery);
   for (const Dtype dtype : formats) {
-    std::string wrong = check_format(products, compute, dtype);
+    std::string wrong = check_multiply(products.name, compute, dtype,
+                                       [&](const float* x, int64_t n_rows, const Tensor& weight, float* y) {
+                                         multiply_by(products, x, n_rows, weight, y);
+                                       });
     if (!wrong.empty()) return wrong;
   }
   return "";

@@ -11,6 +11,10 @@ namespace fathom::kernels::cuda {
 
 std::string kernel_set();
 
+/// Multiplies small matrices by every kernel of --compute bf16: each element must agree with a scalar twin,
+/// and the kernels with each other bit for bit. Empty, or what is wrong.
+std::string check_bf16_products();
+
 void gather_rows(const Stream& stream, const GatherRows& args);
 void convert(const Stream& stream, const Convert& args);
 void rms_norm(const Stream& stream, const RmsNorm& args);

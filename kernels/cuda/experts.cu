@@ -1,8 +1,8 @@
 // expert_mlps: pairs of a row and one of its experts, sorted by expert on the device, so that each expert's
 // weights are read for all its rows at once.
 //
-// 1. group: pairs of non-zero weight in ascending expert, then row; a list of tiles that never cross an
-// expert.
+// 1. count and group: pairs of non-zero weight in ascending expert, then row; a list of tiles that never
+// cross an expert.
 // 2. gate and up: one product a tile; silu(gate) * up.   3. down: one row a pair.
 // 4. combine: a row's pairs in ascending expert id, by fma from zero. Where a pair lies never matters to its
 // value.
@@ -14,6 +14,7 @@
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/numbers.h"
 #include "kernels/cuda/product.h"
+#include "kernels/cuda/reduce.h"
 
 namespace fathom::kernels::cuda {
 namespace {
@@ -22,11 +23,12 @@ constexpr int64_t kMaxExperts = 1024;
 
 struct Groups {
   const void** weights;  // [3, E]: gate, up, down of each expert
-  int32_t* offsets;      // [E + 1]: pairs of expert e are offsets[e] .. offsets[e + 1] - 1
+  int32_t* counts;       // [E]: pairs of each expert
   int32_t* pair_row;     // [T k]: the row of each pair
   int32_t* place;        // [T, k]: the pair of each slot, -1 for a weight of zero
   ProductTile* tiles;
   int32_t* n_tiles;  // [1]
+  int32_t* n_pairs;  // [1]: those of non-zero weight
   float* gate;       // [T k, m]; after 2. the hidden row of each pair
   float* up;         // [T k, m]
   float* down;       // [T k, h]
@@ -38,10 +40,11 @@ Groups carve(cpu::ScratchCursor& cursor, const ExpertMlpsShape& s) {
   const int64_t n_pairs = s.max_rows * s.experts_per_token;
   const bool rounds = s.compute == Compute::kBF16;
   return {cursor.take<const void*>(3 * s.n_experts),
-          cursor.take<int32_t>(s.n_experts + 1),
+          cursor.take<int32_t>(s.n_experts),
           cursor.take<int32_t>(n_pairs),
           cursor.take<int32_t>(n_pairs),
           cursor.take<ProductTile>(max_tiles(n_pairs, s.n_experts, tile_rows(1))),
+          cursor.take<int32_t>(1),
           cursor.take<int32_t>(1),
           cursor.take<float>(n_pairs * s.width),
           cursor.take<float>(n_pairs * s.width),
@@ -50,43 +53,74 @@ Groups carve(cpu::ScratchCursor& cursor, const ExpertMlpsShape& s) {
           cursor.take<Bf16>(rounds ? n_pairs * rounded_width(s.width) : 0)};
 }
 
-/// One block; a thread takes the pairs of its own experts.
+/// Whose pairs a block looks for, among all.
+struct GroupParams {
+  const int32_t* experts;
+  const float* weights;
+  int64_t n_pairs;
+  int64_t k;
+  int64_t n_experts;
+  int64_t tile_height;
+  Groups groups;
+};
+
+/// A block an expert.
+struct CountKernel {
+  static constexpr int kThreads = kRowThreads;
+  static constexpr const char* kName = "expert_mlps (count)";
+  using Params = GroupParams;
+  FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
+    const int64_t e = simt.block_x();
+    int32_t count = 0;
+    for (int64_t i = simt.thread(); i < p.n_pairs; i += kThreads) {
+      if (p.experts[i] < 0 || p.experts[i] >= p.n_experts) return simt.fail();
+      if (p.experts[i] == e && p.weights[i] != 0.0f) ++count;
+    }
+    count = block_reduce(simt, count, Sum(), simt.shared<int32_t>());
+    if (simt.thread() == 0) p.groups.counts[e] = count;
+  }
+};
+
+/// A block an expert: its pairs in ascending order of slots, and its tiles. A thread has consecutive slots.
 struct GroupKernel {
-  static constexpr int kThreads = 256;
+  static constexpr int kThreads = kRowThreads;
   static constexpr const char* kName = "expert_mlps (group)";
-  struct Params {
-    const int32_t* experts;
-    const float* weights;
-    int64_t n_pairs;
-    int64_t k;
-    int64_t n_experts;
-    int64_t tile_height;
-    Groups groups;
-  };
+  static constexpr size_t kSharedBytes = kThreads * sizeof(int32_t);
+  using Params = GroupParams;
   FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
     const Groups& g = p.groups;
-    for (int64_t e = simt.thread(); e < p.n_experts; e += kThreads) {
-      int32_t count = 0;
-      for (int64_t i = 0; i < p.n_pairs; ++i) {
-        if (p.experts[i] < 0 || p.experts[i] >= p.n_experts) return simt.fail();
-        if (p.experts[i] == e && p.weights[i] != 0.0f) ++count;
-      }
-      g.offsets[e + 1] = count;
+    const int64_t e = simt.block_x();
+    int32_t first = 0, first_tile = 0;  // behind those of the experts before
+    for (int64_t i = simt.thread(); i < e; i += kThreads) {
+      first += g.counts[i];
+      first_tile += static_cast<int32_t>(div_up(g.counts[i], p.tile_height));
     }
-    simt.barrier();
-    if (simt.thread() == 0) {
-      g.offsets[0] = 0;
-      for (int64_t e = 0; e < p.n_experts; ++e) g.offsets[e + 1] += g.offsets[e];
-      *g.n_tiles = static_cast<int32_t>(list_tiles(g.offsets, p.n_experts, p.tile_height, g.tiles));
+    auto* const shared = simt.shared<int32_t>();
+    first = block_reduce(simt, first, Sum(), shared);
+    first_tile = block_reduce(simt, first_tile, Sum(), shared);
+
+    const int32_t n = g.counts[e];
+    const auto n_tiles = static_cast<int32_t>(div_up(n, p.tile_height));
+    for (int32_t i = simt.thread(); i < n_tiles; i += kThreads)
+      g.tiles[first_tile + i] = tile_of_group(e, first, n, p.tile_height, i);
+    if (e == p.n_experts - 1 && simt.thread() == 0) {
+      *g.n_pairs = first + n;
+      *g.n_tiles = first_tile + n_tiles;
     }
+
+    const int64_t each = div_up(p.n_pairs, kThreads);
+    const int64_t begin = simt.thread() * each;
+    const int64_t end = at_most(begin + each, p.n_pairs);
+    int32_t mine = 0;
+    for (int64_t i = begin; i < end; ++i) mine += p.experts[i] == e && p.weights[i] != 0.0f ? 1 : 0;
+    shared[simt.thread()] = mine;
     simt.barrier();
-    for (int64_t e = simt.thread(); e < p.n_experts; e += kThreads) {
-      int32_t at = g.offsets[e];
-      for (int64_t i = 0; i < p.n_pairs; ++i) {
-        if (p.experts[i] != e) continue;
-        g.place[i] = p.weights[i] != 0.0f ? at : -1;
-        if (p.weights[i] != 0.0f) g.pair_row[at++] = static_cast<int32_t>(i / p.k);
-      }
+    int32_t at = first;
+    for (int i = 0; i < simt.thread(); ++i) at += shared[i];
+    for (int64_t i = begin; i < end; ++i) {
+      if (p.experts[i] != e) continue;
+      g.place[i] = p.weights[i] != 0.0f ? at : -1;
+      if (p.weights[i] != 0.0f) g.pair_row[at++] = static_cast<int32_t>(i / p.k);
     }
   }
 };
@@ -230,8 +264,9 @@ void expert_mlps(const Stream& stream, const ExpertMlps& args) {
   gate.max_tiles = down.max_tiles = max_tiles(n_pairs, s.n_experts, height);
   const auto* experts = static_cast<const int32_t*>(args.experts.data);
   const auto* weights = static_cast<const float*>(args.weights.data);
-  launch<GroupKernel>(stream, {}, 0,
-                      {experts, weights, n_pairs, s.experts_per_token, s.n_experts, height, g});
+  const GroupParams group{experts, weights, n_pairs, s.experts_per_token, s.n_experts, height, g};
+  launch<CountKernel>(stream, {.x = s.n_experts}, kRowWarps * sizeof(int32_t), group);
+  launch<GroupKernel>(stream, {.x = s.n_experts}, GroupKernel::kSharedBytes, group);
   if (products.read_rounded_rows()) {
     round_rows(stream, gate.x, n_rows, s.hidden, g.x);
     gate.rounded = g.x;
@@ -244,7 +279,7 @@ void expert_mlps(const Stream& stream, const ExpertMlps& args) {
   products.multiply(stream, up);
   launch<SiluPairsKernel>(
       stream, {.x = n_pairs}, 0,
-      {g.gate, g.up, s.width, g.offsets + s.n_experts, products.read_rounded_rows() ? g.hidden : nullptr});
+      {g.gate, g.up, s.width, g.n_pairs, products.read_rounded_rows() ? g.hidden : nullptr});
   products.multiply(stream, down);
   launch<CombineKernel>(
       stream, {.x = n_rows}, static_cast<size_t>(s.experts_per_token) * sizeof(int32_t),

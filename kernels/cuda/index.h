@@ -134,17 +134,11 @@ struct ProductTile {
   int32_t n_rows;
 };
 
-/// Tiles of `height` rows over the pairs offsets[e] .. offsets[e + 1] - 1 of each expert; returns how many.
-FATHOM_HD inline int64_t list_tiles(const int32_t* offsets, int64_t n_experts, int64_t height,
-                                    ProductTile* tiles) {
-  int64_t n = 0;
-  for (int64_t e = 0; e < n_experts; ++e) {
-    for (int64_t at = offsets[e]; at < offsets[e + 1]; at += height) {
-      tiles[n++] = {static_cast<int32_t>(e), static_cast<int32_t>(at),
-                    static_cast<int32_t>(at_most(height, offsets[e + 1] - at))};
-    }
-  }
-  return n;
+/// The i-th of the div_up(n, height) tiles over the n pairs of a group that begin at `first`.
+FATHOM_HD inline ProductTile tile_of_group(int64_t group, int64_t first, int64_t n, int64_t height,
+                                           int64_t i) {
+  return {static_cast<int32_t>(group), static_cast<int32_t>(first + i * height),
+          static_cast<int32_t>(at_most(height, n - i * height))};
 }
 /// No list has more.
 FATHOM_HD inline int64_t max_tiles(int64_t n_pairs, int64_t n_experts, int64_t height) {

@@ -40,47 +40,49 @@ FATHOM_DEVICE inline Words words_at(const void* from) {
   return *static_cast<const Words*>(from);
 }
 
+/// 8 consecutive numbers as they lie in memory.
+template <typename T>
+struct Share {
+  static constexpr int kParts = sizeof(T) * kLaneShare / sizeof(Words);
+  Words parts[kParts];
+};
+
+/// From a multiple of 16 bytes; `load` reads 16. Nothing here waits for what it reads.
+template <typename T, typename Load>
+FATHOM_DEVICE void read_share(const T* from, const Load& load, Share<T>& to) {
+  FATHOM_UNROLL
+  for (int i = 0; i < Share<T>::kParts; ++i) to.parts[i] = load(from + i * 16 / sizeof(T));
+}
+
 FATHOM_DEVICE inline Words rounded(const float (&values)[kLaneShare]) {
   Words v;
   FATHOM_UNROLL
   for (int i = 0; i < 4; ++i) v.w[i] = to_bf16_pair(values[2 * i], values[2 * i + 1]);
   return v;
 }
-
-/// 8 numbers from 16-byte aligned addresses, rounded to bf16. `load` reads 16 bytes.
-template <typename Load>
-FATHOM_DEVICE Words rounded_vector(const Bf16* from, const Load& load) {
-  return load(from);
+FATHOM_DEVICE inline Words rounded(const Share<Bf16>& share) {
+  return share.parts[0];
 }
-template <typename Load>
-FATHOM_DEVICE Words rounded_vector(const float* from, const Load& load) {
-  const Words a = load(from), b = load(from + 4);
-  float values[kLaneShare];
-  FATHOM_UNROLL
-  for (int i = 0; i < 4; ++i) {
-    values[i] = float_of_bits(a.w[i]);
-    values[i + 4] = float_of_bits(b.w[i]);
-  }
-  return rounded(values);
-}
-template <typename Load>
-FATHOM_DEVICE Words rounded_vector(const F16* from, const Load& load) {
-  const Words a = load(from);
+FATHOM_DEVICE inline Words rounded(const Share<F16>& share) {
   float values[kLaneShare];
   FATHOM_UNROLL
   for (int i = 0; i < kLaneShare; ++i)
-    values[i] = widen(F16{static_cast<uint16_t>(a.w[i / 2] >> (16 * (i % 2)))});
+    values[i] = widen(F16{static_cast<uint16_t>(share.parts[0].w[i / 2] >> (16 * (i % 2)))});
+  return rounded(values);
+}
+FATHOM_DEVICE inline Words rounded(const Share<float>& share) {
+  float values[kLaneShare];
+  FATHOM_UNROLL
+  for (int i = 0; i < kLaneShare; ++i) values[i] = float_of_bits(share.parts[i / 4].w[i % 4]);
   return rounded(values);
 }
 
-/// Elements k .. k + 7 of a row of n, rounded to bf16, zeros from n on and for no row.
-template <typename T, typename Load>
-FATHOM_DEVICE Words share_of(const T* row, int64_t k, int64_t n, bool vector_loads, const Load& load) {
-  if (row == nullptr || k >= n) return Words{};
-  if (vector_loads) return rounded_vector(row + k, load);
+/// Elements k .. k + 7 of a row of n, rounded, wherever they lie; zeros from n on and for no row.
+template <typename T>
+FATHOM_DEVICE Words any_share(const T* row, int64_t k, int64_t n) {
   float values[kLaneShare] = {};
   for (int i = 0; i < kLaneShare; ++i) {
-    if (k + i < n) values[i] = widen(row[k + i]);
+    if (row != nullptr && k + i < n) values[i] = widen(row[k + i]);
   }
   return rounded(values);
 }
@@ -97,8 +99,7 @@ struct NarrowBf16 {
   static constexpr size_t kSharedBytes = kSegments * kRows * kCols * sizeof(float);
   struct Params {
     Product product;
-    bool vector_weights;  // 16-byte loads are aligned and stay inside a row
-    bool vector_x;
+    bool vector_loads;  // every row of weights and of x starts at a multiple of 16 bytes
   };
 
   FATHOM_DEVICE static void run(const Simt& simt, const Params& params) {
@@ -151,23 +152,38 @@ struct NarrowBf16 {
     FATHOM_UNROLL
     for (int i = 0; i < n_tiles; ++i) x[i] = row_of(p, tile, i * kMmaRows + g);
     const int n_used = static_cast<int>(div_up(tile.n_rows, kMmaRows));
-    const auto once = [&](const void* from) { return simt.load_once(from); };
     const int64_t end = segment_begin(p.k, simt.warp() + 1);
     const int64_t mine = simt.lane() % 4 * kLaneShare;
-    for (int64_t k = segment_begin(p.k, simt.warp()); k < end; k += kAhead * kChunk) {
-      Words w_low[kAhead], w_high[kAhead], rows[kAhead][n_tiles];
+    int64_t k = segment_begin(p.k, simt.warp());
+    const int64_t whole_end = params.vector_loads ? at_most(end, p.k / kChunk * kChunk) : k;
+    for (; k < whole_end; k += kAhead * kChunk) {
+      Share<W> w_low[kAhead] = {}, w_high[kAhead] = {};
+      Share<X> rows[kAhead][n_tiles] = {};
       FATHOM_UNROLL
       for (int c = 0; c < kAhead; ++c) {
-        const int64_t at = k + c * kChunk < end ? k + c * kChunk + mine : p.k;
-        w_low[c] = share_of(low, at, p.k, params.vector_weights, once);
-        w_high[c] = share_of(high, at, p.k, params.vector_weights, once);
+        if (k + c * kChunk >= whole_end) continue;
+        const int64_t at = k + c * kChunk + mine;
+        const auto once = [&](const void* from) { return simt.load_once(from); };
+        read_share(low + at, once, w_low[c]);
+        read_share(high + at, once, w_high[c]);
         FATHOM_UNROLL
-        for (int i = 0; i < n_tiles; ++i) rows[c][i] = share_of(x[i], at, p.k, params.vector_x, words_at);
+        for (int i = 0; i < n_tiles; ++i) {
+          if (x[i] != nullptr) read_share(x[i] + at, words_at, rows[c][i]);
+        }
       }
       FATHOM_UNROLL
       for (int c = 0; c < kAhead; ++c) {
-        if (k + c * kChunk < end) add_chunk(simt, w_low[c], w_high[c], rows[c], n_used, sums);
+        if (k + c * kChunk >= whole_end) continue;
+        Words chunk[n_tiles];
+        FATHOM_UNROLL
+        for (int i = 0; i < n_tiles; ++i) chunk[i] = rounded(rows[c][i]);
+        add_chunk(simt, rounded(w_low[c]), rounded(w_high[c]), chunk, n_used, sums);
       }
+    }
+    for (k = at_least(segment_begin(p.k, simt.warp()), whole_end); k < end; k += kChunk) {
+      Words chunk[n_tiles];
+      for (int i = 0; i < n_tiles; ++i) chunk[i] = any_share(x[i], k + mine, p.k);
+      add_chunk(simt, any_share(low, k + mine, p.k), any_share(high, k + mine, p.k), chunk, n_used, sums);
     }
   }
 };
@@ -229,18 +245,15 @@ struct WideBf16 {
       stage = stage == kStages - 1 ? 0 : stage + 1;
     }
     add_to(totals, sums);  // the last segment where it is short; else zeros, which change nothing
-    const int g = simt.lane() / 4, t = simt.lane() % 4;
-    FATHOM_UNROLL
-    for (int m = 0; m < m_tiles; ++m) {
-      FATHOM_UNROLL
-      for (int n = 0; n < n_tiles; ++n) {
-        FATHOM_UNROLL
-        for (int j = 0; j < 4; ++j) {
-          const int row = my_row + n * kMmaRows + 2 * t + j % 2;
-          const int64_t col = first_col + my_col + m * kMmaCols + g + j / 2 * 8;
-          if (row < tile.n_rows && col < p.n_cols) store(p, tile, row, col, totals[m][n][j]);
-        }
-      }
+    if (p.bias == nullptr && !p.accumulate) {
+      float* const out = p.out + tile.group * p.out_group + tile.first_row * p.out_stride;
+      for_each_sum(simt, my_row, first_col + my_col, totals, [&](int row, int64_t col, float sum) {
+        if (row < tile.n_rows && col < p.n_cols) out[row * p.out_stride + col] = sum;
+      });
+    } else {
+      for_each_sum(simt, my_row, first_col + my_col, totals, [&](int row, int64_t col, float sum) {
+        if (row < tile.n_rows && col < p.n_cols) store(p, tile, row, col, sum);
+      });
     }
   }
 
@@ -275,31 +288,33 @@ struct WideBf16 {
       FATHOM_UNROLL
       for (int i = 0; i < n_tiles; ++i) {
         const int row = row_ + i * kApart;
-        x_rows_[i] = row < tile.n_rows ? static_cast<int32_t>(x_index(p, tile, row)) : -1;
+        x_[i] = row < tile.n_rows
+                    ? p.rounded + x_index(p, tile, row) * rounded_width(p.k) + part_ * kLaneShare
+                    : nullptr;
       }
     }
 
     /// A group of copies, even when there is nothing left to bring.
     FATHOM_DEVICE void bring(const Simt& simt, const Product& p, int step, int stage) const {
-      const int64_t k = static_cast<int64_t>(step) * kStep + part_ * kLaneShare;
-      const int64_t width = rounded_width(p.k);
-      if (static_cast<int64_t>(step) * kStep < p.k) {
+      const int64_t first = static_cast<int64_t>(step) * kStep;
+      if (first < p.k) {
+        // Rows are zero up to a whole chunk, weights end at k; p.rounded stands for what is not read.
+        const bool has_weights = first + part_ * kLaneShare < p.k;
+        const bool has_rows = first + part_ / 4 * kChunk < p.k;
         char* const to = simt.shared<char>() + stage * kStageBytes;
         FATHOM_UNROLL
         for (int i = 0; i < m_tiles; ++i) {
           const int row = row_ + i * kApart;
-          const bool there = row < n_cols_ && k < p.k;
-          const Bf16* from = weights_ + i * kApart * p.k + static_cast<int64_t>(step) * kStep;
-          simt.copy_async(to + byte_of(part_ / 4, kCols, row, part_ % 4), there ? from : weight_of_any(p),
-                          !there);
+          const bool there = has_weights && row < n_cols_;
+          simt.copy_async(to + byte_of(part_ / 4, kCols, row, part_ % 4),
+                          there ? weights_ + i * kApart * p.k + first : p.rounded, !there);
         }
         FATHOM_UNROLL
         for (int i = 0; i < n_tiles; ++i) {
-          const int row = row_ + i * kApart;
-          const bool there = x_rows_[i] >= 0 && k < width;
-          const Bf16* from = p.rounded + (there ? x_rows_[i] * width + k : 0);
-          simt.copy_async(to + kCols * kStepChunks * kChunkBytes + byte_of(part_ / 4, kRows, row, part_ % 4),
-                          from, !there);
+          const bool there = has_rows && x_[i] != nullptr;
+          simt.copy_async(to + kCols * kStepChunks * kChunkBytes +
+                              byte_of(part_ / 4, kRows, row_ + i * kApart, part_ % 4),
+                          there ? x_[i] + first : p.rounded, !there);
         }
       }
       simt.close_copies();
@@ -309,13 +324,10 @@ struct WideBf16 {
     static constexpr int kApart = kThreads / 8;
     static_assert(kCols == kApart * m_tiles && kRows == kApart * n_tiles);
 
-    /// An address that may be read, for copies that read nothing.
-    FATHOM_DEVICE static const Bf16* weight_of_any(const Product& p) { return p.rounded; }
-
     int row_, part_;
     const Bf16* weights_;
     int64_t n_cols_;
-    int32_t x_rows_[n_tiles];
+    const Bf16* x_[n_tiles];
   };
 
   FATHOM_DEVICE static void add_stage_chunk(const Simt& simt, int stage, int c, int my_col, int my_row,
@@ -331,6 +343,24 @@ struct WideBf16 {
       const int row = my_col + m * kMmaCols + g;
       add_chunk(simt, words_at(weights + byte_of(c, kCols, row, t)),
                 words_at(weights + byte_of(c, kCols, row + 8, t)), x, n_tiles, sums[m]);
+    }
+  }
+
+  /// body(row, column, sum) of all that this thread has.
+  template <typename Body>
+  FATHOM_DEVICE static void for_each_sum(const Simt& simt, int first_row, int64_t first_col,
+                                         const float (&sums)[m_tiles][n_tiles][4], const Body& body) {
+    const int g = simt.lane() / 4, t = simt.lane() % 4;
+    FATHOM_UNROLL
+    for (int m = 0; m < m_tiles; ++m) {
+      FATHOM_UNROLL
+      for (int n = 0; n < n_tiles; ++n) {
+        FATHOM_UNROLL
+        for (int j = 0; j < 4; ++j) {
+          body(first_row + n * kMmaRows + 2 * t + j % 2, first_col + m * kMmaCols + g + j / 2 * 8,
+               sums[m][n][j]);
+        }
+      }
     }
   }
 
@@ -384,7 +414,7 @@ void launch_narrow(const Stream& stream, const Product& p) {
                    {.x = div_up(p.n_cols, Kernel::kCols),
                     .y = n_row_tiles(p, Kernel::kRows),
                     .z = p.tiles != nullptr ? 1 : p.n_groups},
-                   Kernel::kSharedBytes, {p, has_vector_weights(p), vector_x});
+                   Kernel::kSharedBytes, {p, has_vector_weights(p) && vector_x});
   });
 }
 

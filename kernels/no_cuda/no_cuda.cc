@@ -64,6 +64,9 @@ DevicePeaks measure_peaks(const Stream&, double) {
 std::string kernel_set() {
   not_built();
 }
+std::string check_bf16_products() {
+  not_built();
+}
 void gather_rows(const Stream&, const GatherRows&) {
   not_built();
 }

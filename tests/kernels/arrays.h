@@ -73,7 +73,7 @@ class Array {
 
 constexpr Dtype kWeightDtypes[] = {Dtype::kF32, Dtype::kBF16, Dtype::kF16};
 
-/// kF32, and kBF16 where the space under test has it.
+/// kF32, and kBF16 but on a CPU that lacks the instructions.
 std::vector<Compute> plain_computes();
 /// The number that an operand of `compute` counts as.
 double as_operand(Compute compute, double value);

@@ -112,8 +112,14 @@ TEST(CudaIndex, NoBatchHasMoreTilesThanTheBound) {
       offsets.push_back(offsets.back() + n);
     }
     for (int64_t height : {8, 64}) {
-      std::vector<ProductTile> tiles(2000);
-      const int64_t n = list_tiles(offsets.data(), n_experts, height, tiles.data());
+      std::vector<ProductTile> tiles;
+      for (int64_t e = 0; e < n_experts; ++e) {
+        const int64_t first = offsets[static_cast<size_t>(e)];
+        const int64_t n_pairs = offsets[static_cast<size_t>(e) + 1] - first;
+        for (int64_t i = 0; i < div_up(n_pairs, height); ++i)
+          tiles.push_back(tile_of_group(e, first, n_pairs, height, i));
+      }
+      const int64_t n = std::ssize(tiles);
       EXPECT_LE(n, max_tiles(offsets.back(), n_experts, height));
       int32_t next = 0;
       for (int64_t i = 0; i < n; ++i) {

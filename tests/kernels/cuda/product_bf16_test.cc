@@ -1,6 +1,7 @@
 // The kernels behind multiply_bf16, each at every number of rows: on an emulated device and on a real one.
 #include <gtest/gtest.h>
 
+#include "kernels/cuda/cuda.h"
 #include "kernels/cuda/product.h"
 #include "tests/kernels/arrays.h"
 #include "tests/kernels/compare.h"
@@ -83,6 +84,13 @@ TEST(ProductBf16, EveryKernelAddsTheRightNumbers) {
   for (Bf16Kernel kernel : kKernels)
     EXPECT_EQ(differences(multiply_last(o, 66, kernel), expected, {.absolute = 1e-4}), "")
         << static_cast<int>(kernel);
+}
+
+TEST(ProductBf16, PassTheCheckOfTheStartAndInt8IsRefused) {
+  EXPECT_EQ(check_bf16_products(), "");
+  EXPECT_EQ(compute_refusal(Space::kCuda, Compute::kBF16), std::nullopt);
+  EXPECT_EQ(compute_refusal(Space::kCuda, Compute::kF32), std::nullopt);
+  EXPECT_NE(compute_refusal(Space::kCuda, Compute::kI8), std::nullopt);
 }
 
 TEST(ProductBf16, TheKernelIsChosenByRowsAndByWhetherItsBlocksFillADevice) {

@@ -19,7 +19,8 @@ namespace {
 
 constexpr int64_t kHeadTile = kRowWarps;  // a warp for the softmax of each
 constexpr int64_t kMaxRank = 1024;
-constexpr int64_t kColumns = kMaxRank / kRowThreads;  // of the latent, at most, for each thread
+/// Loads that are on their way before the first is used.
+constexpr int kAhead = 4;
 /// Rows in flight times splits of each, at least.
 constexpr int64_t kMinPartials = 512;
 
@@ -69,12 +70,18 @@ struct AbsorbQueryKernel {
     if (column >= s.latent()) return;
     const W* w = p.kv_b + head * (s.nope + s.v) * s.rank;
     float sums[kRows] = {};
-    for (int64_t n = 0; n < s.nope && column < s.rank; ++n) {
-      const float weight = widen(w[n * s.rank + column]);
+    for (int64_t n = 0; n < s.nope && column < s.rank; n += kAhead) {
+      float weights[kAhead] = {};
       FATHOM_UNROLL
-      for (int r = 0; r < kRows; ++r) {
-        if (first + r < p.n_rows) {
-          sums[r] = fmaf(p.q[((first + r) * s.n_heads + head) * s.qk() + n], weight, sums[r]);
+      for (int i = 0; i < kAhead; ++i) {
+        if (n + i < s.nope) weights[i] = widen(w[(n + i) * s.rank + column]);
+      }
+      FATHOM_UNROLL
+      for (int i = 0; i < kAhead; ++i) {
+        FATHOM_UNROLL
+        for (int r = 0; r < kRows; ++r) {
+          if (first + r >= p.n_rows || n + i >= s.nope) continue;
+          sums[r] = fmaf(p.q[((first + r) * s.n_heads + head) * s.qk() + n + i], weights[i], sums[r]);
         }
       }
     }
@@ -88,7 +95,8 @@ struct AbsorbQueryKernel {
   }
 };
 
-/// One split of one row for kHeadTile heads.
+/// One split of one row for kHeadTile heads; a thread has kColumns columns of the latent.
+template <int kColumns>
 struct SplitKernel {
   static constexpr int kThreads = kRowThreads;
   static constexpr const char* kName = "mla_absorbed (split)";
@@ -106,10 +114,11 @@ struct SplitKernel {
     float* partials;
     SoftmaxState* partial_states;
   };
-  struct Shared {
+  struct alignas(16) Shared {
     float scores[kHeadTile][kBlockTokens];
     float factor[kHeadTile];
   };
+  static constexpr int kTogether = 4;  // positions whose scores a warp computes at the same time
   static size_t shared_bytes(const Shape& s) {
     return sizeof(Shared) + static_cast<size_t>(kHeadTile * s.latent()) * sizeof(float);
   }
@@ -160,24 +169,40 @@ struct SplitKernel {
   }
 
  private:
-  /// A warp takes positions w, w + 8, ...: lane l adds the products of l, l + 32, ... by fma, then a
+  /// Of as many positions, in one load from shared memory.
+  struct alignas(16) Weights {
+    float of[kAhead];
+  };
+
+  /// A warp takes kTogether positions in a row: lane l adds the products of l, l + 32, ... by fma, then a
   /// butterfly.
   FATHOM_DEVICE static void score(const Simt& simt, const Params& p, const float* q, const float* block,
                                   int64_t n_valid, int64_t n_heads, Shared& shared) {
-    for (int64_t j = simt.warp(); j < n_valid; j += kRowWarps) {
-      const float* latent = block + j * p.s.latent();
-      float sums[kHeadTile] = {};
-      for (int64_t i = simt.lane(); i < p.s.latent(); i += kWarp) {
-        const float c = latent[i];
+    const int64_t width = p.s.latent();
+    for (int64_t j = simt.warp() * kTogether; j < n_valid; j += kRowWarps * kTogether) {
+      const float* latents[kTogether];  // the last one stands for those behind it, which are not stored
+      FATHOM_UNROLL
+      for (int u = 0; u < kTogether; ++u) latents[u] = block + at_most(j + u, n_valid - 1) * width;
+      float sums[kTogether][kHeadTile] = {};
+      for (int64_t i = simt.lane(); i < width; i += kWarp) {
+        float c[kTogether];
+        FATHOM_UNROLL
+        for (int u = 0; u < kTogether; ++u) c[u] = latents[u][i];
         FATHOM_UNROLL
         for (int h = 0; h < kHeadTile; ++h) {
-          if (h < n_heads) sums[h] = fmaf(q[h * p.s.latent() + i], c, sums[h]);
+          if (h >= n_heads) continue;
+          const float head_q = q[h * width + i];
+          FATHOM_UNROLL
+          for (int u = 0; u < kTogether; ++u) sums[u][h] = fmaf(head_q, c[u], sums[u][h]);
         }
       }
       FATHOM_UNROLL
-      for (int h = 0; h < kHeadTile; ++h) {
-        const float sum = simt.warp_reduce(sums[h], Sum());
-        if (simt.lane() == 0) shared.scores[h][j] = sum * p.scale;
+      for (int u = 0; u < kTogether; ++u) {
+        FATHOM_UNROLL
+        for (int h = 0; h < kHeadTile; ++h) {
+          const float sum = simt.warp_reduce(sums[u][h], Sum());
+          if (simt.lane() == 0 && j + u < n_valid) shared.scores[h][j + u] = sum * p.scale;
+        }
       }
     }
   }
@@ -189,16 +214,41 @@ struct SplitKernel {
       FATHOM_UNROLL
       for (int c = 0; c < kColumns; ++c) o[h][c] *= shared.factor[h];
     }
-    for (int64_t j = 0; j < n_valid; ++j) {
+    int64_t j = 0;
+    for (; j + kAhead <= n_valid; j += kAhead) {
+      float values[kAhead][kColumns];
       FATHOM_UNROLL
-      for (int c = 0; c < kColumns; ++c) {
-        const int64_t column = simt.thread() + c * kThreads;
-        if (column >= s.rank) continue;
-        const float value = block[j * s.latent() + column];
+      for (int i = 0; i < kAhead; ++i) read_columns(simt, s, block, j + i, values[i]);
+      FATHOM_UNROLL
+      for (int h = 0; h < kHeadTile; ++h) {
+        const float* const scores = shared.scores[h] + j;
+        const Weights weights = *reinterpret_cast<const Weights*>(scores);
         FATHOM_UNROLL
-        for (int h = 0; h < kHeadTile; ++h) o[h][c] = fmaf(shared.scores[h][j], value, o[h][c]);
+        for (int i = 0; i < kAhead; ++i) add_weighted(weights.of[i], values[i], o[h]);
       }
     }
+    for (; j < n_valid; ++j) {
+      float values[kColumns];
+      read_columns(simt, s, block, j, values);
+      FATHOM_UNROLL
+      for (int h = 0; h < kHeadTile; ++h) add_weighted(shared.scores[h][j], values, o[h]);
+    }
+  }
+
+  /// This thread's columns of a position's latent, zeros behind its end.
+  FATHOM_DEVICE static void read_columns(const Simt& simt, const Shape& s, const float* block, int64_t j,
+                                         float (&values)[kColumns]) {
+    FATHOM_UNROLL
+    for (int c = 0; c < kColumns; ++c) {
+      const int64_t column = simt.thread() + c * kThreads;
+      values[c] = column < s.rank ? block[j * s.latent() + column] : 0.0f;
+    }
+  }
+
+  FATHOM_DEVICE static void add_weighted(float weight, const float (&values)[kColumns],
+                                         float (&o)[kColumns]) {
+    FATHOM_UNROLL
+    for (int c = 0; c < kColumns; ++c) o[c] = fmaf(weight, values[c], o[c]);
   }
 };
 
@@ -226,9 +276,20 @@ struct FoldKernel {
       float& z = p.scratch.latents[at * p.s.rank + c];
       float o = p.first_split == 0 ? 0.0f : z;
       state = before;
-      for (int64_t split = p.first_split; split < end; ++split) {
-        const int64_t partial = (split - p.first_split) * p.n_rows * p.s.n_heads + at;
-        o = fold(state, p.scratch.partial_states[partial], o, p.scratch.partials[partial * p.s.rank + c]);
+      for (int64_t split = p.first_split; split < end; split += kAhead) {
+        SoftmaxState states[kAhead] = {};
+        float partials[kAhead] = {};
+        FATHOM_UNROLL
+        for (int i = 0; i < kAhead; ++i) {
+          if (split + i >= end) continue;
+          const int64_t partial = (split + i - p.first_split) * p.n_rows * p.s.n_heads + at;
+          states[i] = p.scratch.partial_states[partial];
+          partials[i] = p.scratch.partials[partial * p.s.rank + c];
+        }
+        FATHOM_UNROLL
+        for (int i = 0; i < kAhead; ++i) {
+          if (split + i < end) o = fold(state, states[i], o, partials[i]);
+        }
       }
       z = end == n ? o / state.sum : o;
     }
@@ -271,11 +332,19 @@ void mla_absorbed(const Stream& stream, const Mla& args) {
   const int64_t most_splits = div_up(table_width, kSplitPlaces);
   const int64_t in_flight = at_most(most_splits, n_partials(n_rows) / n_rows);
   for (int64_t split = 0; split < most_splits; split += in_flight) {
-    launch<SplitKernel>(stream, {.x = n_rows * div_up(s.n_heads, kHeadTile), .y = in_flight},
-                        SplitKernel::shared_bytes(s),
-                        {s, scratch.queries, static_cast<const float*>(args.cache.data),
-                         static_cast<const int32_t*>(args.block_table.data), table_width, runs, n_runs,
-                         args.scale, n_rows, split, scratch.partials, scratch.partial_states});
+    const auto launch_splits = [&]<int kColumns>() {
+      using Kernel = SplitKernel<kColumns>;
+      launch<Kernel>(stream, {.x = n_rows * div_up(s.n_heads, kHeadTile), .y = in_flight},
+                     Kernel::shared_bytes(s),
+                     {s, scratch.queries, static_cast<const float*>(args.cache.data),
+                      static_cast<const int32_t*>(args.block_table.data), table_width, runs, n_runs,
+                      args.scale, n_rows, split, scratch.partials, scratch.partial_states});
+    };
+    if (s.rank <= 2 * kRowThreads) {
+      launch_splits.template operator()<2>();
+    } else {
+      launch_splits.template operator()<kMaxRank / kRowThreads>();
+    }
     launch<FoldKernel>(stream, {.x = n_rows * s.n_heads}, 0,
                        {s, runs, n_runs, n_rows, split, in_flight, scratch});
   }

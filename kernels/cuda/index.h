@@ -63,7 +63,7 @@ FATHOM_HD inline RowPlace row_place(const AttentionRun* runs, int64_t n_runs, in
 
 // --- Absorbed attention: a row's sequence is cut at multiples of kSplitTokens from position 0.
 
-inline constexpr int64_t kSplitTokens = 1024;
+inline constexpr int64_t kSplitTokens = 128;
 inline constexpr int64_t kSplitPlaces = kSplitTokens / kBlockTokens;
 
 FATHOM_HD inline int64_t n_splits(int64_t position) {

@@ -79,10 +79,11 @@ struct Shape {
 struct AttendKernel {
   static constexpr int kThreads = kRowThreads;
   static constexpr const char* kName = "mla_expanded (attend)";
-  static constexpr int kDepth = 32;                                     // of the head dimension at a time
-  static constexpr int kColumns = kBlockTokens * kTileRows / kThreads;  // scores of a thread, all in one row
-  static constexpr int kThreadsPerRow = kThreads / kTileRows;
+  static constexpr int kDepth = kWarp;  // of the head dimension at a time: a lane each when it is brought in
   static constexpr int kRowsPerWarp = kTileRows / kRowWarps;
+  static constexpr int kKeysPerLane = kBlockTokens / kWarp;
+  static constexpr int kKeysPerWarp = kBlockTokens / kRowWarps;
+  static constexpr int kColumns = 4;  // of the values, for each lane at a time
   struct Params {
     Shape s;
     Batch batch;
@@ -94,10 +95,14 @@ struct AttendKernel {
     ExpandedScratch scratch;
     float* out;
   };
-  struct Shared {
-    float q[kTileRows][kDepth + 1];
-    float keys[kBlockTokens][kDepth + 1];
-    float scores[kTileRows][kBlockTokens + 1];
+  struct alignas(16) Four {
+    float of[4];
+  };
+  /// Rows are padded so that 8 lanes that read 16 bytes of as many rows meet in no bank.
+  struct alignas(16) Shared {
+    float q[kTileRows][kDepth + 4];
+    float keys[kBlockTokens][kDepth + 4];
+    float scores[kTileRows][kBlockTokens + 4];
     float factor[kTileRows];
     SoftmaxState states[kTileRows];
   };
@@ -125,47 +130,89 @@ struct AttendKernel {
   }
 
  private:
-  /// Element d of the key of the block's position j.
-  FATHOM_DEVICE static float key(const Params& p, int64_t head, int64_t slot, int64_t j, int64_t d) {
+  FATHOM_DEVICE static Four four(const float* from) { return *reinterpret_cast<const Four*>(from); }
+
+  /// What this thread brings in of a slice of the head dimension: its lane's element of some rows and keys.
+  struct Slice {
+    float q[kRowsPerWarp];
+    float keys[kKeysPerWarp];
+  };
+  FATHOM_DEVICE static void read_slice(const Simt& simt, const Params& p, const RowTile& tile, int64_t head,
+                                       int64_t slot, int64_t begin, Slice& to) {
     const Shape& s = p.s;
-    if (d < s.nope) {
-      const int64_t width = s.nope + s.v;
-      return p.scratch.expanded[(slot * kBlockTokens + j) * s.n_heads * width + head * width + d];
+    const int64_t d = begin + simt.lane();
+    if (d >= s.qk()) return;
+    const float* q = p.q + (tile.first_row * s.n_heads + head) * s.qk() + d;
+    FATHOM_UNROLL
+    for (int i = 0; i < kRowsPerWarp; ++i) {
+      const int64_t row = simt.warp() * kRowsPerWarp + i;
+      if (row < tile.n_rows) to.q[i] = q[row * s.n_heads * s.qk()];
     }
-    return p.cache[(p.scratch.block_of[slot] * kBlockTokens + j) * s.latent() + s.rank + d - s.nope];
+    // The first part of a key is expanded, the rotary part is the cache's own.
+    const int64_t width = s.nope + s.v;
+    const bool expanded = d < s.nope;
+    const float* key =
+        expanded ? p.scratch.expanded + (slot * kBlockTokens * s.n_heads + head) * width + d
+                 : p.cache + p.scratch.block_of[slot] * kBlockTokens * s.latent() + s.rank + d - s.nope;
+    const int64_t stride = expanded ? s.n_heads * width : s.latent();
+    const int64_t n_tokens = p.scratch.tokens_of[slot];
+    FATHOM_UNROLL
+    for (int i = 0; i < kKeysPerWarp; ++i) {
+      const int64_t j = simt.warp() + i * kRowWarps;
+      if (j < n_tokens) to.keys[i] = key[j * stride];
+    }
+  }
+  FATHOM_DEVICE static void share_slice(const Simt& simt, const Slice& slice, Shared& shared) {
+    FATHOM_UNROLL
+    for (int i = 0; i < kRowsPerWarp; ++i) shared.q[simt.warp() * kRowsPerWarp + i][simt.lane()] = slice.q[i];
+    FATHOM_UNROLL
+    for (int i = 0; i < kKeysPerWarp; ++i)
+      shared.keys[simt.warp() + i * kRowWarps][simt.lane()] = slice.keys[i];
   }
 
-  /// scores = scale * q . key for all rows and expanded positions, by fma in ascending dn + dr.
+  /// scores = scale * q . key for all rows and expanded positions, by fma in ascending dn + dr. A warp has
+  /// kRowsPerWarp rows, a lane every 32nd key.
   FATHOM_DEVICE static void score(const Simt& simt, const Params& p, const RowTile& tile, int64_t head,
                                   int64_t slot, Shared& shared) {
-    const int64_t n_tokens = p.scratch.tokens_of[slot];
-    const int row = simt.thread() / kThreadsPerRow;
-    const int first = simt.thread() % kThreadsPerRow;
-    float sums[kColumns] = {};
+    const int first = simt.warp() * kRowsPerWarp;
+    float sums[kRowsPerWarp][kKeysPerLane] = {};
+    Slice slice = {};  // the next one, on its way while this one is multiplied
+    read_slice(simt, p, tile, head, slot, 0, slice);
     for (int64_t begin = 0; begin < p.s.qk(); begin += kDepth) {
+      share_slice(simt, slice, shared);
+      simt.barrier();
+      read_slice(simt, p, tile, head, slot, begin + kDepth, slice);
       const int64_t depth = at_most(kDepth, p.s.qk() - begin);
-      for (int64_t i = simt.thread(); i < kTileRows * kDepth; i += kThreads) {
-        const int64_t r = i / kDepth, d = i % kDepth;
-        if (r < tile.n_rows && d < depth) {
-          shared.q[r][d] = p.q[((tile.first_row + r) * p.s.n_heads + head) * p.s.qk() + begin + d];
+      int64_t d = 0;
+      for (; d + 4 <= depth; d += 4) {
+        Four q[kRowsPerWarp], keys[kKeysPerLane];
+        FATHOM_UNROLL
+        for (int r = 0; r < kRowsPerWarp; ++r) q[r] = four(shared.q[first + r] + d);
+        FATHOM_UNROLL
+        for (int c = 0; c < kKeysPerLane; ++c) keys[c] = four(shared.keys[simt.lane() + c * kWarp] + d);
+        FATHOM_UNROLL
+        for (int i = 0; i < 4; ++i) {
+          FATHOM_UNROLL
+          for (int r = 0; r < kRowsPerWarp; ++r) {
+            FATHOM_UNROLL
+            for (int c = 0; c < kKeysPerLane; ++c) sums[r][c] = fmaf(q[r].of[i], keys[c].of[i], sums[r][c]);
+          }
         }
       }
-      for (int64_t i = simt.thread(); i < kBlockTokens * kDepth; i += kThreads) {
-        const int64_t j = i / kDepth, d = i % kDepth;
-        if (j < n_tokens && d < depth) shared.keys[j][d] = key(p, head, slot, j, begin + d);
-      }
-      simt.barrier();
-      for (int64_t d = 0; d < depth; ++d) {
-        const float q = shared.q[row][d];
-        FATHOM_UNROLL
-        for (int c = 0; c < kColumns; ++c) {
-          sums[c] = fmaf(q, shared.keys[first + c * kThreadsPerRow][d], sums[c]);
+      for (; d < depth; ++d) {
+        for (int r = 0; r < kRowsPerWarp; ++r) {
+          for (int c = 0; c < kKeysPerLane; ++c)
+            sums[r][c] = fmaf(shared.q[first + r][d], shared.keys[simt.lane() + c * kWarp][d], sums[r][c]);
         }
       }
       simt.barrier();
     }
     FATHOM_UNROLL
-    for (int c = 0; c < kColumns; ++c) shared.scores[row][first + c * kThreadsPerRow] = sums[c] * p.scale;
+    for (int r = 0; r < kRowsPerWarp; ++r) {
+      FATHOM_UNROLL
+      for (int c = 0; c < kKeysPerLane; ++c)
+        shared.scores[first + r][simt.lane() + c * kWarp] = sums[r][c] * p.scale;
+    }
     simt.barrier();
   }
 
@@ -188,7 +235,8 @@ struct AttendKernel {
   }
 
   /// out = out * factor + sum_j weight_j value_j by fma in ascending position; divided by the sum after a
-  /// row's last block. A warp has kRowsPerWarp rows, a lane a column.
+  /// row's last block. A warp has kRowsPerWarp rows, a lane
+  /// every 32nd column.
   FATHOM_DEVICE static void add_values(const Simt& simt, const Params& p, const RowTile& tile, int64_t head,
                                        int64_t slot, int64_t place, Shared& shared) {
     const Shape& s = p.s;
@@ -196,31 +244,69 @@ struct AttendKernel {
     const int64_t width = s.nope + s.v;
     const float* values = p.scratch.expanded + (slot * kBlockTokens * s.n_heads + head) * width + s.nope;
     int64_t n_valid[kRowsPerWarp];
-    int64_t most = 0;
+    int64_t least = kBlockTokens, most = 0;  // of the rows that see any of the block
     FATHOM_UNROLL
     for (int r = 0; r < kRowsPerWarp; ++r) {
       n_valid[r] = first + r < tile.n_rows ? n_seen(tile.first_position + first + r, place) : 0;
+      if (n_valid[r] > 0) least = at_most(least, n_valid[r]);
       most = at_least(most, n_valid[r]);
     }
-    for (int64_t column = simt.lane(); column < s.v; column += kWarp) {
-      float o[kRowsPerWarp] = {};
+    if (most == 0) least = 0;
+    const int64_t stride = s.n_heads * width;
+    for (int64_t column = simt.lane(); column < s.v; column += kWarp * kColumns) {
+      const auto there = [&](int c) { return column + c * kWarp < s.v; };
+      float o[kRowsPerWarp][kColumns] = {};
       FATHOM_UNROLL
       for (int r = 0; r < kRowsPerWarp; ++r) {
-        if (n_valid[r] > 0 && place > 0)
-          o[r] = *out(p, tile, first + r, head, column) * shared.factor[first + r];
+        if (n_valid[r] == 0 || place == 0) continue;
+        FATHOM_UNROLL
+        for (int c = 0; c < kColumns; ++c) {
+          if (there(c))
+            o[r][c] = *out(p, tile, first + r, head, column + c * kWarp) * shared.factor[first + r];
+        }
       }
-      for (int64_t j = 0; j < most; ++j) {
-        const float value = values[j * s.n_heads * width + column];
+      int64_t j = 0;
+      for (; j + 4 <= least; j += 4) {
+        // Rows that see nothing of the block are added up too, and left where they are.
+        float v[4][kColumns] = {};
+        FATHOM_UNROLL
+        for (int i = 0; i < 4; ++i) {
+          FATHOM_UNROLL
+          for (int c = 0; c < kColumns; ++c) {
+            if (there(c)) v[i][c] = values[(j + i) * stride + column + c * kWarp];
+          }
+        }
         FATHOM_UNROLL
         for (int r = 0; r < kRowsPerWarp; ++r) {
-          if (j < n_valid[r]) o[r] = fmaf(shared.scores[first + r][j], value, o[r]);
+          const Four weights = four(shared.scores[first + r] + j);
+          FATHOM_UNROLL
+          for (int i = 0; i < 4; ++i) {
+            FATHOM_UNROLL
+            for (int c = 0; c < kColumns; ++c) o[r][c] = fmaf(weights.of[i], v[i][c], o[r][c]);
+          }
+        }
+      }
+      for (; j < most; ++j) {
+        FATHOM_UNROLL
+        for (int c = 0; c < kColumns; ++c) {
+          if (!there(c)) continue;
+          const float value = values[j * stride + column + c * kWarp];
+          FATHOM_UNROLL
+          for (int r = 0; r < kRowsPerWarp; ++r) {
+            if (j < n_valid[r]) o[r][c] = fmaf(shared.scores[first + r][j], value, o[r][c]);
+          }
         }
       }
       FATHOM_UNROLL
       for (int r = 0; r < kRowsPerWarp; ++r) {
         if (n_valid[r] == 0) continue;
         const bool is_last = tile.first_position + first + r < (place + 1) * kBlockTokens;
-        *out(p, tile, first + r, head, column) = is_last ? o[r] / shared.states[first + r].sum : o[r];
+        FATHOM_UNROLL
+        for (int c = 0; c < kColumns; ++c) {
+          if (!there(c)) continue;
+          *out(p, tile, first + r, head, column + c * kWarp) =
+              is_last ? o[r][c] / shared.states[first + r].sum : o[r][c];
+        }
       }
     }
     simt.barrier();

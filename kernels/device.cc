@@ -67,7 +67,9 @@ LibraryReport OwnedStream::use_library(std::span<const MatrixShape> shapes, int6
   if (library == nullptr) return report;
   report.library = library->name();
   for (const MatrixShape& shape : shapes) {
-    std::optional<std::string> reason = library->prepare(shape, max_rows);
+    std::optional<std::string> reason;
+    if (shape.inputs % cuda::kLibraryInputs != 0) reason = "the inputs are not a multiple of 32";
+    if (!reason) reason = library->prepare(shape, max_rows);
     if (!reason) reason = cuda::prove(stream_, *library, shape, max_rows);
     if (reason) {
       report.refused.push_back({shape, *reason});

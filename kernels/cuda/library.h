@@ -53,7 +53,12 @@ struct ProvenLibrary {
   std::unique_ptr<Library> library;
   std::vector<MatrixShape> proven;
 
-  bool takes(int64_t k, int64_t n) const;
+  bool takes(const Linear& args) const;
+  /// Throws Error{kEngine} when the library refuses what it was proven for.
+  void multiply(const Stream& stream, const LibraryProduct& product) const;
 };
+
+/// x of a LibraryProduct are rounded rows (product.h), dense only where K is a multiple of this.
+inline constexpr int64_t kLibraryInputs = 32;
 
 }  // namespace fathom::kernels::cuda

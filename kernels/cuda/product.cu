@@ -6,6 +6,7 @@
 #include "kernels/cpu/scratch.h"
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/library.h"
 #include "kernels/cuda/product_parts.h"
 #include "kernels/cuda/weight_type.h"
 
@@ -238,13 +239,21 @@ void linear(const Stream& stream, const Linear& args) {
             .n_rows = args.x.shape[0]};
   if (args.compute == Compute::kF32) return multiply(stream, p);
   const Bf16Kernel kernel = bf16_kernel(p);
-  if (bf16_rows_of(kernel) == RowFormat::kBF16) {
+  const bool by_library = stream.library != nullptr && stream.library->takes(args);
+  if (by_library || bf16_rows_of(kernel) == RowFormat::kBF16) {
     cpu::ScratchCursor cursor(args.scratch);
     auto* rounded = cursor.take<Bf16>(p.n_rows * rounded_width(p.k));
     round_rows(stream, p.x, p.n_rows, p.k, rounded);
     p.rounded = rounded;
   }
-  multiply_bf16(stream, p, kernel);
+  if (!by_library) return multiply_bf16(stream, p, kernel);
+  stream.library->multiply(stream, {.x = p.rounded,
+                                    .weight = static_cast<const Bf16*>(p.weight),
+                                    .out = p.out,
+                                    .m = p.n_rows,
+                                    .k = p.k,
+                                    .n = p.n_cols,
+                                    .accumulate = p.accumulate});
 }
 
 size_t linear_scratch_bytes(Compute compute, int64_t max_rows, int64_t max_inputs) {

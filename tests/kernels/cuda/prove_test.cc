@@ -3,7 +3,9 @@
 
 #include <cmath>
 
+#include "base/error.h"
 #include "kernels/cuda/library.h"
+#include "tests/kernels/arrays.h"
 
 namespace fathom::kernels::cuda {
 namespace {
@@ -101,6 +103,49 @@ TEST(Prove, PassesOnWhatTheLibrarySays) {
     }
   } library;
   EXPECT_EQ(prove_it(library), "5 rows: not supported");
+}
+
+/// Marks what it computed.
+class MarkingLibrary : public HostLibrary {
+ public:
+  float change(const LibraryProduct&, int64_t, int64_t, float) override { return 42.0f; }
+};
+
+TEST(Library, ComputesOnlyWhatItWasProvenFor) {
+  ProvenLibrary proven{std::make_unique<MarkingLibrary>(), {{.outputs = 24, .inputs = 64}}};
+  TestStream owned;
+  Stream stream = owned;
+  stream.library = &proven;
+  Random random(1);
+  const auto is_the_librarys = [&](Dtype dtype, int64_t n, int64_t k, bool bias, Compute compute) {
+    const Array x = Array::uniform(random, Dtype::kF32, {3, k});
+    const Array weight = Array::uniform(random, dtype, {n, k});
+    const Array of_bias = Array::uniform(random, dtype, {n});
+    Array out = Array::uniform(random, Dtype::kF32, {3, n});
+    const Buffer scratch(Space::kCuda, linear_scratch_bytes(stream, compute, 3, k));
+    kernels::linear(stream, {.x = x.tensor(),
+                             .weight = weight.tensor(),
+                             .bias = bias ? of_bias.tensor() : Tensor(),
+                             .out = out.tensor(),
+                             .compute = compute,
+                             .scratch = scratch.scratch()});
+    return out.at(0) == 42.0;
+  };
+  EXPECT_TRUE(is_the_librarys(Dtype::kBF16, 24, 64, false, Compute::kBF16));
+  EXPECT_FALSE(is_the_librarys(Dtype::kBF16, 24, 64, false, Compute::kF32));
+  EXPECT_FALSE(is_the_librarys(Dtype::kBF16, 24, 64, true, Compute::kBF16));
+  EXPECT_FALSE(is_the_librarys(Dtype::kF32, 24, 64, false, Compute::kBF16));
+  EXPECT_FALSE(is_the_librarys(Dtype::kBF16, 64, 24, false, Compute::kBF16));
+}
+
+TEST(Library, SayingNoToWhatItWasProvenForIsAnError) {
+  struct Refusing : HostLibrary {
+    std::optional<std::string> refusal(const LibraryProduct&) override { return "not supported"; }
+  };
+  const ProvenLibrary proven{std::make_unique<Refusing>(), {}};
+  std::vector<float> out(1);
+  const Bf16 one{0x3F80};
+  EXPECT_THROW(proven.multiply({}, {.x = &one, .weight = &one, .out = out.data(), .m = 1, .k = 1, .n = 1}), Error);
 }
 
 TEST(Library, AnEmulatedDeviceHasNone) {

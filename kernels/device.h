@@ -50,6 +50,7 @@ std::optional<std::string> device_name(Space space);
 /// What a device can do at best.
 struct DevicePeaks {
   double fma_flops = 0.0;       ///< FLOP/s of fp32 fused multiply-adds in registers, 2 each
+  double bf16_flops = 0.0;      ///< FLOP/s of tensor cores on bf16 (mma.sync, random numbers), 2 a product
   double read_bandwidth = 0.0;  ///< bytes/s of reading its memory
 };
 /// Measures them in a fraction of a second, with a GiB of its memory. kCuda alone.

@@ -9,6 +9,7 @@
 #   invariance   the same bits for every number of rows, at V2-Lite's shapes, and 20 times over
 #   sanitizer    memcheck, racecheck, initcheck and synccheck on small cases; needs compute-sanitizer
 #   micro        time of each heavy kernel at V2-Lite's shapes beside the ceilings
+#   library      which matrices cuBLASLt may compute (--verify-kernels), and its times
 #   demo         the demo tasks on models/nano, CPU and GPU, in fp32 and, where the CPU can, in bf16: at least 99 % equal
 #                answers, the others listed with margins
 #   engine       prefill and decode of random weights in the geometry of V2-Lite's first 4 layers; needs python3 with
@@ -22,7 +23,7 @@
 # What cannot run says so as "skipped" with the reason. Exit code 1 when a phase failed.
 set -uo pipefail
 
-readonly all_phases=(probe unit invariance sanitizer micro demo engine transformers)
+readonly all_phases=(probe unit invariance sanitizer micro library demo engine transformers)
 readonly limit_s=580
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -131,6 +132,8 @@ phase_sanitizer() {
 }
 
 phase_micro() { device device_bench micro; }
+
+phase_library() { device device_bench library; }
 
 # A fathom that computes on the GPU.
 cuda_fathom() {
@@ -255,7 +258,7 @@ done
   echo "| phase | result | seconds | detail |"
   echo "| --- | --- | --- | --- |"
   printf '%s\n' "${rows[@]}"
-  if grep -q '^{"phase": "\(probe\|micro\|invariance\|demo\)", "\(device\|case\|compute\)"' "$jsonl"; then
+  if grep -q '^{"phase": "\(probe\|micro\|library\|invariance\|demo\)", "\(device\|case\|compute\)"' "$jsonl"; then
     printf '\nFigures:\n\n```\n'
     grep -v '"result"' "$jsonl"
     echo '```'

@@ -47,7 +47,7 @@ MachinePeaks measure_peaks(ThreadPool& pool, kernels::Space space) {
   if (space == kernels::Space::kCuda) {
     const kernels::OwnedStream owned(space, nullptr);
     const kernels::DevicePeaks device = kernels::measure_device_peaks(owned.stream());
-    return {device.fma_flops, device.read_bandwidth};
+    return {device.fma_flops, device.read_bandwidth, {{kernels::Compute::kBF16, device.bf16_flops}}};
   }
   MachinePeaks peaks{kernels::measure_fma_peak(pool), kernels::measure_read_bandwidth(pool)};
   if (const auto peak = kernels::measure_bf16_peak(pool)) peaks.dot_products[kernels::Compute::kBF16] = *peak;

@@ -8,6 +8,7 @@
 #include "kernels/buffer.h"
 #include "kernels/cuda/index.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/numbers.h"
 
 namespace fathom::kernels::cuda {
 namespace {
@@ -36,6 +37,43 @@ struct FmaKernel {
     }
     float sum = 0.0f;
     for (float s : sums) sum += s;
+    p.out[simt.block_x() * kThreads + simt.thread()] = sum;
+  }
+};
+
+/// Tensor cores on numbers of [-1, 1) that stay in registers: zeros would let a card run faster than it can.
+struct MmaKernel {
+  static constexpr int kThreads = kPeakThreads;
+  static constexpr const char* kName = "peak (mma)";
+  static constexpr int kChains = 8;
+  struct Params {
+    float* out;
+    int64_t n_steps;
+  };
+  FATHOM_DEVICE static uint32_t random_pair(uint64_t seed) {
+    const uint64_t bits = mix(seed);
+    const auto number = [](uint64_t b) { return static_cast<float>(b & 0xFFFF) * 0x1.0p-15f - 1.0f; };
+    return to_bf16_pair(number(bits), number(bits >> 16));
+  }
+  FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
+    const auto seed = static_cast<uint64_t>(simt.block_x() * kThreads + simt.thread()) * 64;
+    float sums[kChains][4] = {};
+    uint32_t a[2][4], b[kChains][2];
+    FATHOM_UNROLL
+    for (int i = 0; i < 8; ++i) a[i / 4][i % 4] = random_pair(seed + i);
+    FATHOM_UNROLL
+    for (int i = 0; i < 2 * kChains; ++i) b[i / 2][i % 2] = random_pair(seed + 8 + i);
+    for (int64_t i = 0; i < p.n_steps; ++i) {
+      FATHOM_UNROLL
+      for (int step = 0; step < 2; ++step) {
+        FATHOM_UNROLL
+        for (int c = 0; c < kChains; ++c) simt.multiply_add(sums[c], a[step], b[c]);
+      }
+    }
+    float sum = 0.0f;
+    for (const auto& chain : sums) {
+      for (float s : chain) sum += s;
+    }
     p.out[simt.block_x() * kThreads + simt.thread()] = sum;
   }
 };
@@ -103,6 +141,11 @@ DevicePeaks measure_peaks(const Stream& stream, double effort) {
   const double fma_s =
       seconds_of(stream, out, [&] { launch<FmaKernel>(stream, {.x = n_blocks}, 0, {sums, n_steps}); });
   peaks.fma_flops = 2.0 * static_cast<double>(n_blocks * kPeakThreads * FmaKernel::kChains * n_steps) / fma_s;
+  const double mma_s =
+      seconds_of(stream, out, [&] { launch<MmaKernel>(stream, {.x = n_blocks}, 0, {sums, n_steps}); });
+  // A multiply_add is 16 x 8 x 16 of a warp; two a step.
+  peaks.bf16_flops = 2.0 * 16 * 8 * 16 * 2 * MmaKernel::kChains *
+                     static_cast<double>(n_blocks * (kPeakThreads / kWarp) * n_steps) / mma_s;
   // 1 GiB: many times what any cache holds.
   const int64_t n = n_blocks * kPeakThreads * ReadKernel::kUnroll * scaled(effort, 8);
   const Buffer memory(Space::kCuda, static_cast<size_t>(n) * sizeof(ReadKernel::Four));

@@ -134,8 +134,8 @@ class Proof {
     kernels::linear(stream_, {.x = widened,
                               .weight = weight_.tensor(Dtype::kBF16, {n_, k_}),
                               .out = out_.tensor(Dtype::kF32, {m_, n_})});
-    // Each of k additions rounds a sum of about sqrt(k), a tensor core towards zero; a wrong product is off by
-    // about 1.
+    // Each of k additions rounds a sum of about sqrt(k), a tensor core towards zero; a wrong product is off
+    // by about 1.
     compare(0, m_, 4e-6f * static_cast<float>(k_), 0);
     if (first_flag() >= 0) return "rows differ from our own by more than rounding";
     return std::nullopt;

@@ -1,205 +1,43 @@
-// device_bench probe | invariance | micro [--small]: what tools/gpu_check.sh asks of a device beside the
-// tests.
+// device_bench probe | invariance | micro | library [--small]: what tools/gpu_check.sh asks of a device
+// beside the tests.
 //
-// probe       the device and its ceilings: memory traffic of `add`, and in registers fp32 fused multiply-adds
-//             and multiply_adds of bf16 (mma.sync).
-// invariance  products and experts of V2-Lite's shapes in fp32 and bf16: the bits of a row for every number
-// of
-//             rows, and 20 times over.
+// probe       the device and its ceilings: reading memory, fp32 fused multiply-adds and multiply_adds of bf16
+//             (mma.sync) in registers, a large bf16 product of cuBLASLt where that is there.
+// invariance  products and experts of V2-Lite's shapes in fp32 and bf16: the bits of a row for many
+//             numbers of rows, and 20 times over.
 // micro       time of each heavy kernel at V2-Lite's shapes beside those ceilings; medians and spreads.
+// library     which of V2-Lite's matrices cuBLASLt may compute (--verify-kernels), and its times.
 //
 // One JSON object a line on standard output. Exit code 1 when a bit differs. --small is for the
 // emulated device, whose times mean nothing.
-#include <algorithm>
-#include <chrono>
-#include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <string>
-#include <vector>
+#include "tests/kernels/cuda/device_bench.h"
 
-#include "kernels/buffer.h"
-#include "kernels/cuda/index.h"
-#include "kernels/cuda/launch.h"
-#include "kernels/cuda/numbers.h"
+#include <cmath>
+
+#include "kernels/cuda/peaks.h"
 #include "kernels/cuda/runtime.h"
-#include "kernels/device.h"
-#include "kernels/kernels.h"
 
 namespace fathom::kernels {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-struct Bench {
-  OwnedStream owned{Space::kCuda, nullptr};
-  const Stream& stream = owned.stream();
-  bool small = false;
-  double bytes_per_s = 0.0;
-  double flops_per_s = 0.0;       // of fp32
-  double bf16_flops_per_s = 0.0;  // of tensor cores
-};
-
-constexpr Compute kComputes[] = {Compute::kF32, Compute::kBF16};
-
-std::string name_of(Compute compute) {
-  return compute == Compute::kF32 ? "" : " bf16";
-}
-
-/// Device memory with random numbers of about unit size divided by `divisor`.
-Buffer random_buffer(const Bench& bench, Dtype dtype, int64_t n, float divisor, uint64_t seed) {
-  const size_t width = dtype_bytes(dtype);
-  std::vector<char> host(static_cast<size_t>(n) * width);
-  uint64_t state = seed;
-  for (int64_t i = 0; i < n; ++i) {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    const float value = (static_cast<float>(state >> 40) * 0x1.0p-23f - 1.0f) / divisor;
-    uint32_t bits;
-    std::memcpy(&bits, &value, 4);
-    if (dtype == Dtype::kBF16) bits >>= 16;
-    std::memcpy(host.data() + static_cast<size_t>(i) * width, &bits, width);
-  }
-  Buffer buffer(Space::kCuda, host.size());
-  upload(bench.stream, std::as_bytes(std::span<const char>(host)), buffer.tensor(dtype, {n}));
-  return buffer;
-}
-
-void wait(const Bench& bench, const Buffer& any) {
-  float value;
-  download(bench.stream, any.tensor(Dtype::kF32, {1}), std::as_writable_bytes(std::span(&value, 1)));
-}
-
-struct Timing {
-  double median_s;
-  double spread;  // (slowest - fastest) / median
-};
-
-/// Seconds of one body() by the host's clock around `n` of them, seven times after one unmeasured.
-template <typename Body>
-Timing time_of(const Bench& bench, const Buffer& any, const Body& body) {
-  const int n = bench.small ? 1 : 20;
-  std::vector<double> seconds;
-  for (int run = 0; run < 8; ++run) {
-    const auto start = Clock::now();
-    for (int i = 0; i < n; ++i) body();
-    wait(bench, any);
-    if (run > 0) seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count() / n);
-  }
-  std::sort(seconds.begin(), seconds.end());
-  return {seconds[3], (seconds[6] - seconds[0]) / seconds[3]};
-}
-
-struct FmaKernel {
-  static constexpr int kThreads = 256;
-  static constexpr const char* kName = "fma peak";
-  static constexpr int kChains = 8;
-  struct Params {
-    float* out;
-    int64_t n_steps;
-  };
-  FATHOM_DEVICE static void run(const cuda::Simt& simt, const Params& p) {
-    float sums[kChains];
-    FATHOM_UNROLL
-    for (int c = 0; c < kChains; ++c) sums[c] = static_cast<float>(simt.thread() + c);
-    for (int64_t i = 0; i < p.n_steps; ++i) {
-      FATHOM_UNROLL
-      for (int c = 0; c < kChains; ++c) sums[c] = fmaf(sums[c], 0.5f, 0.5f);
-    }
-    float sum = 0.0f;
-    for (float s : sums) sum += s;
-    p.out[simt.block_x() * kThreads + simt.thread()] = sum;
-  }
-};
-
-/// Tensor cores on numbers of [-1, 1) that stay in registers: zeros would let a card run faster than it can.
-struct MmaKernel {
-  static constexpr int kThreads = 256;
-  static constexpr const char* kName = "mma peak";
-  static constexpr int kChains = 8;
-  struct Params {
-    float* out;
-    int64_t n_steps;
-  };
-  FATHOM_DEVICE static uint32_t random_pair(uint64_t seed) {
-    const uint64_t bits = cuda::mix(seed);
-    const auto number = [](uint64_t b) { return static_cast<float>(b & 0xFFFF) * 0x1.0p-15f - 1.0f; };
-    return cuda::to_bf16_pair(number(bits), number(bits >> 16));
-  }
-  FATHOM_DEVICE static void run(const cuda::Simt& simt, const Params& p) {
-    const auto seed = static_cast<uint64_t>(simt.block_x() * kThreads + simt.thread()) * 64;
-    float sums[kChains][4] = {};
-    uint32_t a[2][4], b[kChains][2];
-    FATHOM_UNROLL
-    for (int i = 0; i < 8; ++i) a[i / 4][i % 4] = random_pair(seed + i);
-    FATHOM_UNROLL
-    for (int i = 0; i < 2 * kChains; ++i) b[i / 2][i % 2] = random_pair(seed + 8 + i);
-    for (int64_t i = 0; i < p.n_steps; ++i) {
-      FATHOM_UNROLL
-      for (int step = 0; step < 2; ++step) {
-        FATHOM_UNROLL
-        for (int c = 0; c < kChains; ++c) simt.multiply_add(sums[c], a[step], b[c]);
-      }
-    }
-    float sum = 0.0f;
-    for (const auto& chain : sums) {
-      for (float s : chain) sum += s;
-    }
-    p.out[simt.block_x() * kThreads + simt.thread()] = sum;
-  }
-};
-
+/// Sets the ceilings.
 void probe(Bench& bench) {
   const int64_t n = bench.small ? 1 << 12 : int64_t{1} << 28;
   Buffer x(Space::kCuda, static_cast<size_t>(n) * 4), y(Space::kCuda, static_cast<size_t>(n) * 4);
   const Timing add_time = time_of(bench, x, [&] {
     add(bench.stream, {.x = x.tensor(Dtype::kF32, {1, n}), .delta = y.tensor(Dtype::kF32, {1, n})});
   });
-  bench.bytes_per_s = 12.0 * static_cast<double>(n) / add_time.median_s;
-  const int64_t n_blocks = bench.small ? 1 : 4096;
-  const int64_t n_steps = bench.small ? 4 : 4096;
-  Buffer out(Space::kCuda, static_cast<size_t>(n_blocks * FmaKernel::kThreads) * 4);
-  const Timing fma_time = time_of(bench, out, [&] {
-    cuda::launch<FmaKernel>(bench.stream, {.x = n_blocks}, 0,
-                            {static_cast<float*>(out.scratch().data), n_steps});
-  });
-  bench.flops_per_s = 2.0 *
-                      static_cast<double>(n_blocks * FmaKernel::kThreads * FmaKernel::kChains * n_steps) /
-                      fma_time.median_s;
-  const Timing mma_time = time_of(bench, out, [&] {
-    cuda::launch<MmaKernel>(bench.stream, {.x = n_blocks}, 0,
-                            {static_cast<float*>(out.scratch().data), n_steps});
-  });
-  bench.bf16_flops_per_s = 2.0 * 16 * 8 * 16 * 2 * MmaKernel::kChains *
-                           static_cast<double>(n_blocks * (MmaKernel::kThreads / cuda::kWarp) * n_steps) /
-                           mma_time.median_s;
+  const DevicePeaks peaks = cuda::measure_peaks(bench.stream, bench.small ? 1e-3 : 1.0);
+  bench.flops_per_s = peaks.fma_flops;
+  bench.bf16_flops_per_s = std::max(peaks.bf16_flops, library_flops(bench));
+  bench.bytes_per_s = peaks.read_bandwidth;
   std::printf(
       "{\"phase\": \"probe\", \"device\": \"%s\", \"architecture\": \"%s\", \"memory_bytes\": %zu, "
-      "\"bytes_per_s\": %.4g, \"bytes_spread\": %.3f, \"fp32_flops_per_s\": %.4g, \"flops_spread\": %.3f, "
-      "\"bf16_flops_per_s\": %.4g, \"bf16_flops_spread\": %.3f}\n",
+      "\"read_bytes_per_s\": %.4g, \"add_bytes_per_s\": %.4g, \"add_spread\": %.3f, "
+      "\"fp32_flops_per_s\": %.4g, \"mma_sync_bf16_flops_per_s\": %.4g, \"bf16_flops_per_s\": %.4g}\n",
       cuda::device_name().c_str(), cuda::architecture().c_str(), cuda::memory_bytes(), bench.bytes_per_s,
-      add_time.spread, bench.flops_per_s, fma_time.spread, bench.bf16_flops_per_s, mma_time.spread);
-}
-
-void report(const Bench& bench, const std::string& name, const Timing& time, double bytes, double flops,
-            Compute compute = Compute::kF32) {
-  const double ceiling = compute == Compute::kBF16 ? bench.bf16_flops_per_s : bench.flops_per_s;
-  const double floor_s = std::max(bytes / bench.bytes_per_s, flops / ceiling);
-  std::printf(
-      "{\"phase\": \"micro\", \"case\": \"%s\", \"median_s\": %.4g, \"spread\": %.3f, \"bytes_per_s\": %.4g, "
-      "\"flops_per_s\": %.4g, \"of_ceiling\": %.3f}\n",
-      name.c_str(), time.median_s, time.spread, bytes / time.median_s, flops / time.median_s,
-      floor_s / time.median_s);
-  std::fflush(stdout);
-}
-
-struct Matrix {
-  int64_t k, n;
-};
-
-/// V2-Lite's: q and kv_a, o_proj, dense gate and down, lm_head.
-std::vector<Matrix> matrices(const Bench& bench) {
-  if (bench.small) return {{72, 40}, {33, 20}};
-  return {{2048, 3072}, {2048, 576}, {2048, 2048}, {2048, 10944}, {10944, 2048}, {2048, 102400}};
+      12.0 * static_cast<double>(n) / add_time.median_s, add_time.spread, bench.flops_per_s, peaks.bf16_flops,
+      bench.bf16_flops_per_s);
 }
 
 /// One layer's experts of V2-Lite, and tokens that choose among them.
@@ -287,27 +125,6 @@ bool rows_keep_their_bits(const Bench& bench, const std::string& name, const Buf
   std::fflush(stdout);
   return n_different == 0;
 }
-
-/// One linear and the room it needs.
-struct LinearCase {
-  LinearCase(const Bench& bench, const Matrix& matrix, int64_t max_rows)
-      : s(matrix),
-        weight(random_buffer(bench, Dtype::kBF16, s.n * s.k, 32.0f, 5)),
-        x(random_buffer(bench, Dtype::kF32, max_rows * s.k, 1.0f, 6)),
-        out(Space::kCuda, static_cast<size_t>(max_rows * s.n) * 4),
-        scratch(Space::kCuda, linear_scratch_bytes(bench.stream, Compute::kBF16, max_rows, s.k)) {}
-
-  void run(const Bench& bench, int64_t rows, Compute compute) const {
-    linear(bench.stream, {.x = x.tensor(Dtype::kF32, {rows, s.k}),
-                          .weight = weight.tensor(Dtype::kBF16, {s.n, s.k}),
-                          .out = out.tensor(Dtype::kF32, {rows, s.n}),
-                          .compute = compute,
-                          .scratch = scratch.scratch()});
-  }
-
-  Matrix s;
-  Buffer weight, x, out, scratch;
-};
 
 bool invariance(const Bench& bench) {
   bool same = true;
@@ -431,8 +248,8 @@ void micro(Bench& bench) {
 int main(int argc, char** argv) {
   using namespace fathom::kernels;
   const std::string phase = argc > 1 ? argv[1] : "";
-  if (phase != "probe" && phase != "invariance" && phase != "micro") {
-    std::fprintf(stderr, "usage: device_bench probe | invariance | micro [--small]\n");
+  if (phase != "probe" && phase != "invariance" && phase != "micro" && phase != "library") {
+    std::fprintf(stderr, "usage: device_bench probe | invariance | micro | library [--small]\n");
     return 2;
   }
   if (const std::optional<std::string> reason = why_unusable(Space::kCuda)) {
@@ -444,5 +261,6 @@ int main(int argc, char** argv) {
   if (phase == "invariance") return invariance(bench) ? 0 : 1;
   probe(bench);
   if (phase == "micro") micro(bench);
+  if (phase == "library") library(bench);
   return 0;
 }

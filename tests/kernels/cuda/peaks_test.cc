@@ -11,10 +11,10 @@ namespace {
 TEST(Peaks, AreMeasuredOnAnyDevice) {
   const OwnedStream owned(Space::kCuda, nullptr);
   const DevicePeaks peaks = measure_peaks(owned.stream(), 1e-3);
-  EXPECT_GT(peaks.fma_flops, 0.0);
-  EXPECT_TRUE(std::isfinite(peaks.fma_flops));
-  EXPECT_GT(peaks.read_bandwidth, 0.0);
-  EXPECT_TRUE(std::isfinite(peaks.read_bandwidth));
+  for (const double rate : {peaks.fma_flops, peaks.bf16_flops, peaks.read_bandwidth}) {
+    EXPECT_GT(rate, 0.0);
+    EXPECT_TRUE(std::isfinite(rate));
+  }
 }
 
 }  // namespace

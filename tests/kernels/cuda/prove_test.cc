@@ -145,7 +145,8 @@ TEST(Library, SayingNoToWhatItWasProvenForIsAnError) {
   const ProvenLibrary proven{std::make_unique<Refusing>(), {}};
   std::vector<float> out(1);
   const Bf16 one{0x3F80};
-  EXPECT_THROW(proven.multiply({}, {.x = &one, .weight = &one, .out = out.data(), .m = 1, .k = 1, .n = 1}), Error);
+  EXPECT_THROW(proven.multiply({}, {.x = &one, .weight = &one, .out = out.data(), .m = 1, .k = 1, .n = 1}),
+               Error);
 }
 
 TEST(Library, AnEmulatedDeviceHasNone) {

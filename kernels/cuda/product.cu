@@ -99,98 +99,140 @@ struct ProductNarrow {
   }
 };
 
-/// 64 rows by 64 columns; a thread has 4 by 4 of them, 16 apart.
+/// 64 rows by 128 columns; a thread has 4 rows by 2 times 4 columns.
 template <typename W>
 struct ProductWide {
   static constexpr int kThreads = 256;
   static constexpr const char* kName = "product (wide)";
-  static constexpr int64_t kCols = 64;
+  static constexpr int kCols = 128;
+  static constexpr int kRows = static_cast<int>(kWideRows);
   static constexpr int kDepth = 16;  // of K at a time; divides the segments
-  static constexpr int kStride = 64 + 4;
-  static constexpr size_t kSharedBytes = 2 * kDepth * kStride * sizeof(float);
+  static constexpr int kXStride = kRows + 4;
+  static constexpr int kWStride = kCols + 4;
+  static constexpr size_t kSharedBytes = kDepth * (kXStride + kWStride) * sizeof(float);
   using Params = Product;
 
   FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
     const ProductTile tile = tile_of(simt, p, simt.block_y(), kWideRows);
     if (tile.n_rows <= 0) return;
-    float* const xs = simt.shared<float>();   // [k][row]
-    float* const ws = xs + kDepth * kStride;  // [k][column]
-    // What this thread brings in: 4 consecutive k of one row and of one column.
-    const int mine = simt.thread() / 4;
-    const int depth = simt.thread() % 4 * 4;
-    const int64_t my_col = simt.block_x() * kCols + mine;
-    const float* x = mine < tile.n_rows ? x_row(p, tile, mine) : nullptr;
-    const W* w = my_col < p.n_cols ? weight_of<W>(p, tile.group) + my_col * p.k : nullptr;
-    const int tx = simt.thread() % 16;
-    const int ty = simt.thread() / 16;
-    float totals[4][4] = {};
-    for (int64_t s = 0; s < kSegments; ++s) {
-      float sums[4][4] = {};
-      const int64_t end = segment_begin(p.k, s + 1);
-      for (int64_t k = segment_begin(p.k, s); k < end; k += kDepth) {
-        bring(x, k + depth, end, p.vector_loads, xs + depth * kStride + mine);
-        bring(w, k + depth, end, p.vector_loads, ws + depth * kStride + mine);
-        simt.barrier();
+    float* const xs = simt.shared<float>();    // [k][row]
+    float* const ws = xs + kDepth * kXStride;  // [k][column]
+    const int64_t first_col = simt.block_x() * kCols;
+    const int tx = simt.thread() % 16 * 4;
+    const int ty = simt.thread() / 16 * 4;
+    Slice slice(simt, p, tile, first_col);
+    float totals[4][8] = {};
+    float sums[4][8] = {};
+    int64_t segment_end = segment_length(p.k);
+    slice.read(p, 0);
+    for (int64_t k = 0; k < p.k; k += kDepth) {
+      slice.share(xs, ws);
+      simt.barrier();
+      slice.read(p, k + kDepth);  // on its way while this one is multiplied
+      if (k + kDepth <= p.k) {
         FATHOM_UNROLL
-        for (int i = 0; i < kDepth; ++i) {
-          if (k + i < end) add_products(xs + i * kStride + ty, ws + i * kStride + tx, sums);
-        }
-        simt.barrier();
+        for (int i = 0; i < kDepth; ++i) add_products(xs + i * kXStride + ty, ws + i * kWStride + tx, sums);
+      } else {
+        for (int64_t i = 0; k + i < p.k; ++i)
+          add_products(xs + i * kXStride + ty, ws + i * kWStride + tx, sums);
       }
-      for (int i = 0; i < 4; ++i) {
-        for (int j = 0; j < 4; ++j) totals[i][j] += sums[i][j];
+      simt.barrier();
+      if (k + kDepth == segment_end) {
+        segment_end += segment_length(p.k);
+        add_to(totals, sums);
       }
     }
+    add_to(totals, sums);  // the last segment where it is short; else zeros, which change nothing
     FATHOM_UNROLL
     for (int i = 0; i < 4; ++i) {
       FATHOM_UNROLL
-      for (int j = 0; j < 4; ++j) {
-        const int64_t col = simt.block_x() * kCols + tx + 16 * j;
-        if (ty + 16 * i < tile.n_rows && col < p.n_cols) store(p, tile, ty + 16 * i, col, totals[i][j]);
+      for (int j = 0; j < 8; ++j) {
+        const int64_t col = first_col + tx + j % 4 + j / 4 * (kCols / 2);
+        if (ty + i < tile.n_rows && col < p.n_cols) store(p, tile, ty + i, col, totals[i][j]);
       }
     }
   }
 
  private:
-  /// Elements k .. k + 3 of a row into a column of shared memory, zeros from `end` on and for no row.
-  template <typename T>
-  FATHOM_DEVICE static void bring(const T* row, int64_t k, int64_t end, bool vector_loads, float* to) {
-    float values[4] = {};
-    if (row != nullptr) {
-      if (vector_loads && k + 4 <= end) {
-        load_four(row + k, values);
-      } else {
-        for (int i = 0; i < 4; ++i) {
-          if (k + i < end) values[i] = widen(row[k + i]);
-        }
+  /// What this thread brings in: 4 consecutive k of one row and of two columns.
+  class Slice {
+   public:
+    FATHOM_DEVICE Slice(const Simt& simt, const Product& p, const ProductTile& tile, int64_t first_col)
+        : row_(simt.thread() / 4), depth_(simt.thread() % 4 * 4) {
+      x_row_ = row_ < tile.n_rows ? x_row(p, tile, row_) : nullptr;
+      FATHOM_UNROLL
+      for (int c = 0; c < 2; ++c) {
+        const int64_t col = first_col + row_ + c * kRows;
+        w_rows_[c] = col < p.n_cols ? weight_of<W>(p, tile.group) + col * p.k : nullptr;
       }
     }
-    FATHOM_UNROLL
-    for (int i = 0; i < 4; ++i) to[i * kStride] = values[i];
-  }
-
-  template <typename T>
-  struct alignas(4 * sizeof(T)) Four {
-    T values[4];
-  };
-  template <typename T>
-  FATHOM_DEVICE static void load_four(const T* from, float (&to)[4]) {
-    const Four<T> packed = *reinterpret_cast<const Four<T>*>(from);
-    FATHOM_UNROLL
-    for (int i = 0; i < 4; ++i) to[i] = widen(packed.values[i]);
-  }
-
-  FATHOM_DEVICE static void add_products(const float* x, const float* w, float (&sums)[4][4]) {
-    float values[4], weights[4];
-    FATHOM_UNROLL
-    for (int i = 0; i < 4; ++i) {
-      values[i] = x[16 * i];
-      weights[i] = w[16 * i];
+    FATHOM_DEVICE void read(const Product& p, int64_t k) {
+      read_four(x_row_, k + depth_, p, x_);
+      FATHOM_UNROLL
+      for (int c = 0; c < 2; ++c) read_four(w_rows_[c], k + depth_, p, w_[c]);
     }
+    FATHOM_DEVICE void share(float* xs, float* ws) const {
+      FATHOM_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        xs[(depth_ + i) * kXStride + row_] = widen(x_.values[i]);
+        FATHOM_UNROLL
+        for (int c = 0; c < 2; ++c) ws[(depth_ + i) * kWStride + row_ + c * kRows] = widen(w_[c].values[i]);
+      }
+    }
+
+   private:
+    template <typename T>
+    struct alignas(4 * sizeof(T)) Four {
+      T values[4];
+    };
+    /// Elements k .. k + 3 of a row, zeros behind its end and for no row.
+    template <typename T>
+    FATHOM_DEVICE static void read_four(const T* row, int64_t k, const Product& p, Four<T>& to) {
+      to = {};
+      if (row == nullptr) return;
+      if (p.vector_loads) {
+        if (k < p.k) to = *reinterpret_cast<const Four<T>*>(row + k);
+        return;
+      }
+      FATHOM_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        if (k + i < p.k) to.values[i] = row[k + i];
+      }
+    }
+
+    int row_, depth_;
+    const float* x_row_;
+    const W* w_rows_[2];
+    Four<float> x_;
+    Four<W> w_[2];
+  };
+
+  struct alignas(16) Floats {
+    float values[4];
+  };
+  FATHOM_DEVICE static void add_products(const float* x, const float* w, float (&sums)[4][8]) {
+    const Floats values = *reinterpret_cast<const Floats*>(x);
+    const Floats low = *reinterpret_cast<const Floats*>(w);
+    const Floats high = *reinterpret_cast<const Floats*>(w + kCols / 2);
     FATHOM_UNROLL
     for (int i = 0; i < 4; ++i) {
       FATHOM_UNROLL
-      for (int j = 0; j < 4; ++j) sums[i][j] = fmaf(values[i], weights[j], sums[i][j]);
+      for (int j = 0; j < 4; ++j) {
+        sums[i][j] = fmaf(values.values[i], low.values[j], sums[i][j]);
+        sums[i][j + 4] = fmaf(values.values[i], high.values[j], sums[i][j + 4]);
+      }
+    }
+  }
+
+  /// totals += sums, sums = 0.
+  FATHOM_DEVICE static void add_to(float (&totals)[4][8], float (&sums)[4][8]) {
+    FATHOM_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      FATHOM_UNROLL
+      for (int j = 0; j < 8; ++j) {
+        totals[i][j] += sums[i][j];
+        sums[i][j] = 0.0f;
+      }
     }
   }
 };

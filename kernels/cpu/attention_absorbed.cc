@@ -73,7 +73,7 @@ void attend_heads(const Mla& args, const WavePlan& plan, const AbsorbedScratch& 
   ValueRows<R> rows;
   const float* q[R];
   for (int r = 0; r < R; ++r) q[r] = scratch.queries + (first + r) * s.latent();
-  dot_strip<R, kScoreTile>(q, PlainRows<float>{block, s.latent(), s.latent()}, 0, n_valid, s.latent(),
+  dot_strip<R, kScoreTile>(q, PlainRows<float>{block, s.latent()}, 0, n_valid, s.latent(),
                            [&](int64_t r, int64_t j, float v)
                                HWY_ATTR { scores[r * kBlockTokens + j] = v * args.scale; });
   for (int r = 0; r < R; ++r) {

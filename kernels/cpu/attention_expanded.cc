@@ -58,7 +58,7 @@ void expand_head(const Mla& args, const W* kv_b, const Expansion& wave, int64_t 
   const int64_t n_tokens = wave.plan->wave[slot].n_tokens;
   float* keys = wave.keys(slot, head);
   float* values = wave.values(slot, head);
-  const PlainRows<W> w{kv_b + head * (s.nope + s.v) * s.rank, s.rank, s.rank};
+  const PlainRows<W> w{kv_b + head * (s.nope + s.v) * s.rank, s.rank};
   dot_packed(wave.packed(slot), n_tokens, w, 0, s.nope, s.rank, nullptr,
              [&](int64_t j, int64_t c, float v) HWY_ATTR { keys[c * kBlockTokens + j] = v; });
   dot_packed(wave.packed(slot), n_tokens, w, s.nope, s.v, s.rank, nullptr,

@@ -21,46 +21,77 @@
 HWY_BEFORE_NAMESPACE();
 namespace fathom::kernels::cpu::HWY_NAMESPACE {
 
-/// The part of a tile's sums over [begin, end), of which every cursor's scale is the same. The sums are
-/// worked on in a copy: GCC 12 keeps those in registers, and `sums` in memory.
+/// sums += rows times weights at one vector.
+template <int R, int C, typename Cursor>
+HWY_INLINE void add_vector(const float* const* x, const Cursor (&cursors)[C], int64_t i, int64_t lanes,
+                           VF32 (&sums)[R][C]) {
+  VF32 weights[C];
+  unrolled<C>([&](auto c) FATHOM_INLINE_LAMBDA { weights[c] = cursors[c].load(i, lanes); });
+  unrolled<R>([&](auto r) FATHOM_INLINE_LAMBDA {
+    const VF32 row = in_register(load_n(x[r] + i, lanes));
+    unrolled<C>([&](auto c) FATHOM_INLINE_LAMBDA { sums[r][c] = hn::MulAdd(row, weights[c], sums[r][c]); });
+  });
+}
+
+/// The same at the kStep vectors that the reader makes at a time.
+template <int R, int C, typename Cursor>
+HWY_INLINE void add_step(const float* const* x, const Cursor (&cursors)[C], int64_t i, VF32 (&sums)[R][C]) {
+  constexpr int kStep = Cursor::kStep;
+  if constexpr (kStep == 1) {
+    add_vector(x, cursors, i, kLanes, sums);
+  } else {
+    unrolled<C>([&](auto c) FATHOM_INLINE_LAMBDA {
+      VF32 weights[kStep];
+      cursors[c].load_step(i, weights);
+      unrolled<kStep>([&](auto v) FATHOM_INLINE_LAMBDA {
+        unrolled<R>([&](auto r) FATHOM_INLINE_LAMBDA {
+          sums[r][c] = hn::MulAdd(load(x[r] + i + v * kLanes), weights[v], sums[r][c]);
+        });
+      });
+    });
+  }
+}
+
+/// sums += the products of [begin, end), of which every cursor's scale is the same.
 template <int R, int C, typename Cursor>
 HWY_INLINE void add_piece(const float* const* x, const Cursor (&cursors)[C], int64_t begin, int64_t end,
                           VF32 (&sums)[R][C]) {
-  VF32 work[R][C];
-  for (int r = 0; r < R; ++r) {
-    for (int c = 0; c < C; ++c) work[r][c] = sums[r][c];
-  }
-  const auto step = [&](int64_t i, int64_t lanes) HWY_ATTR {
-    VF32 weights[C];
-    for (int c = 0; c < C; ++c) weights[c] = cursors[c].load(i, lanes);
-    for (int r = 0; r < R; ++r) {
-      const VF32 row = load_n(x[r] + i, lanes);
-      for (int c = 0; c < C; ++c) work[r][c] = hn::MulAdd(row, weights[c], work[r][c]);
-    }
-  };
+  constexpr int64_t kStep = Cursor::kStep * kLanes;
   int64_t i = begin;
-  for (; i + kLanes <= end; i += kLanes) step(i, kLanes);
-  if (i < end) step(i, end - i);  // the end of the row: pieces are whole vectors long
-  for (int r = 0; r < R; ++r) {
-    for (int c = 0; c < C; ++c) sums[r][c] = work[r][c];
+  for (; i + kStep <= end; i += kStep) add_step(x, cursors, i, sums);
+  // What is left of a step, and at the end of the row of a vector: pieces are whole vectors long.
+  if constexpr (Cursor::kStep > 1) {
+    for (; i + kLanes <= end; i += kLanes) add_vector(x, cursors, i, kLanes, sums);
   }
+  if (i < end) add_vector(x, cursors, i, end - i, sums);
 }
 
 /// R rows by C columns of a reader (weight_rows-inl.h), the first of them `col`; sink(r, c, value).
 template <int R, int C, typename Rows, typename Sink>
 HWY_INLINE void dot_tile(const float* const* x, const Rows& w, int64_t col, int64_t k, const Sink& sink) {
   VF32 sums[R][C];
-  for (int r = 0; r < R; ++r) {
-    for (int c = 0; c < C; ++c) sums[r][c] = hn::Zero(F32());
+  unrolled<R>([&](auto r) FATHOM_INLINE_LAMBDA {
+    unrolled<C>([&](auto c) FATHOM_INLINE_LAMBDA { sums[r][c] = hn::Zero(F32()); });
+  });
+  typename Rows::Cursor cursors[C];
+  if constexpr (Rows::kPlain) {
+    unrolled<C>([&](auto c) FATHOM_INLINE_LAMBDA { cursors[c] = w.cursor(col + c); });
+    add_piece(x, cursors, 0, k, sums);
+  } else {
+    // Scales are widened for several pieces at a time.
+    float scales[C][kScaleBlock];
+    for (int64_t begin = 0, piece = 0; begin < k; begin += w.columns, ++piece) {
+      const int64_t at = piece % kScaleBlock;
+      if (at == 0) {
+        for (int c = 0; c < C; ++c) w.load_scales(col + c, piece, scales[c]);
+      }
+      unrolled<C>([&](auto c) FATHOM_INLINE_LAMBDA { cursors[c] = w.cursor(col + c, scales[c][at]); });
+      add_piece(x, cursors, begin, k - begin < w.columns ? k : begin + w.columns, sums);
+    }
   }
-  for (int64_t begin = 0; begin < k; begin += w.columns) {
-    typename Rows::Cursor cursors[C];
-    for (int c = 0; c < C; ++c) cursors[c] = w.cursor(col + c, begin);
-    add_piece(x, cursors, begin, k - begin < w.columns ? k : begin + w.columns, sums);
-  }
-  for (int r = 0; r < R; ++r) {
-    for (int c = 0; c < C; ++c) sink(r, c, sum_lanes(sums[r][c]));
-  }
+  unrolled<R>([&](auto r) FATHOM_INLINE_LAMBDA {
+    unrolled<C>([&](auto c) FATHOM_INLINE_LAMBDA { sink(r, c, sum_lanes(sums[r][c])); });
+  });
 }
 
 /// R rows by n_cols columns from `col`, C at a time.
@@ -122,7 +153,7 @@ HWY_INLINE void dot_rows(const float* const* x, int64_t n_rows, const Rows& w, i
 template <typename W, typename Sink>
 HWY_INLINE void dot_block(const float* const* x, int64_t n_rows, const W* w, int64_t w_stride, int64_t n_cols,
                           int64_t k, const Sink& sink) {
-  dot_rows(x, n_rows, PlainRows<W>{w, w_stride, k}, 0, n_cols, k, sink);
+  dot_rows(x, n_rows, PlainRows<W>{w, w_stride}, 0, n_cols, k, sink);
 }
 
 }  // namespace fathom::kernels::cpu::HWY_NAMESPACE

@@ -83,13 +83,13 @@ HWY_INLINE void sum_each(const float* sums, float* out) {
   for (int c = 0; c < C; ++c) out[c] = sum_lanes(load(sums + c * kLanes));
 }
 
-/// All packed rows by C columns of a reader whose pieces are whole rows.
+/// All packed rows by C columns of a reader of plain numbers.
 template <int C, typename Rows, typename Sink>
 HWY_INLINE void packed_strip(const float* packed, int64_t n_rows, const Rows& w, int64_t col, int64_t k,
                              const Sink& sink) {
   alignas(64) float sums[kTileRows * C * kLanes];
   typename Rows::Cursor cursors[C];
-  for (int c = 0; c < C; ++c) cursors[c] = w.cursor(col + c, 0);
+  for (int c = 0; c < C; ++c) cursors[c] = w.cursor(col + c);
   for (int64_t row = 0; row < n_rows; row += kTileRows) {
     packed_tile(packed + row * div_up(k, kLanes) * kLanes, cursors, k, sums);
     for (int64_t r = 0; r < std::min<int64_t>(kTileRows, n_rows - row); ++r) {
@@ -126,15 +126,8 @@ HWY_INLINE void dot_packed(const float* packed, int64_t n_rows, const Rows& w, i
     const int64_t stride = panel_stride(k);
     for (int64_t c = 0; c < n_cols; c += kTileCols) {
       const int64_t n = std::min<int64_t>(kTileCols, n_cols - c);
-      for (int64_t j = 0; j < n; ++j) {
-        for (int64_t begin = 0; begin < k; begin += w.columns) {
-          const auto cursor = w.cursor(col + c + j, begin);
-          for_vectors(std::min(w.columns, k - begin), [&](int64_t i, int64_t lanes) HWY_ATTR {
-            store(cursor.load(begin + i, lanes), panel + j * stride + begin + i);
-          });
-        }
-      }
-      packed_columns(packed, n_rows, PlainRows<float>{panel, stride, k}, 0, n, k,
+      for (int64_t j = 0; j < n; ++j) unpack(w, col + c + j, k, panel + j * stride);
+      packed_columns(packed, n_rows, PlainRows<float>{panel, stride}, 0, n, k,
                      [&](int64_t r, int64_t j, float v) HWY_ATTR { sink(r, c + j, v); });
     }
   }

@@ -39,9 +39,8 @@ HWY_INLINE void decode_int8(const uint8_t* codes, int64_t n, const uint8_t* scal
 
 HWY_INLINE void decode_fp8(const uint8_t* codes, int64_t n, const uint8_t* scales, float* out) {
   for_groups(n, scales, [&](int64_t begin, int64_t length, VF32 scale) HWY_ATTR {
-    const VF32 factor = hn::Mul(scale, hn::Set(F32(), kE4m3Factor));
     for_vectors(length, [&](int64_t i, int64_t lanes) HWY_ATTR {
-      store_n(hn::Mul(widen_e4m3(codes + begin + i, lanes), factor), out + begin + i, lanes);
+      store_n(hn::Mul(widen_e4m3(codes + begin + i, lanes), scale), out + begin + i, lanes);
     });
   });
 }

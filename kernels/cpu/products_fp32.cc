@@ -31,15 +31,7 @@ size_t PanelBytes(int64_t k) {
 }
 
 void UnpackRow(const Tensor& weight, int64_t row, float* out) {
-  const int64_t k = weight.shape[1];
-  with_weight_rows(weight, [&](const auto& w) {
-    for (int64_t begin = 0; begin < k; begin += w.columns) {
-      const auto cursor = w.cursor(row, begin);
-      for_vectors(std::min(w.columns, k - begin), [&](int64_t i, int64_t lanes) HWY_ATTR {
-        store_n(cursor.load(begin + i, lanes), out + begin + i, lanes);
-      });
-    }
-  });
+  with_weight_rows(weight, [&](const auto& w) { unpack(w, row, weight.shape[1], out); });
 }
 
 }  // namespace fathom::kernels::cpu::HWY_NAMESPACE

@@ -21,6 +21,11 @@ class QuantisedMatrix {
   Tensor tensor() const;
   const Array& values() const { return values_; }  // [n, k] F32
   std::vector<uint8_t>& codes() { return codes_; }
+  /// Code i, of a format of whole bytes, and what it is worth.
+  void set_code(int64_t i, uint8_t code, float value) {
+    codes_[static_cast<size_t>(i)] = code;
+    values_.floats()[i] = value;
+  }
   /// Of kI8 and kI4.
   int code(int64_t row, int64_t column) const;
   float scale(int64_t row, int64_t column) const;

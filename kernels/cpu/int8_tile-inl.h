@@ -50,41 +50,62 @@ size_t row_bytes(int64_t k) {
                              (k + kCodePadding) / 64 * 64 * static_cast<int64_t>(sizeof(Code)) + 64);
 }
 
+/// The largest magnitude of a group, by its bits: as integers, magnitudes order like them, and NaN and
+/// infinity are the largest.
+struct Magnitude {
+  explicit Magnitude(uint32_t max_bits) : bits(max_bits), value(std::bit_cast<float>(max_bits)) {}
+  bool is_finite() const { return bits < 0x7F800000; }
+  /// Below, 127 / value is no number; what so small a group adds to a product is none either.
+  bool is_regular() const { return is_finite() && value >= 1e-36f; }
+  float inverse() const { return kLargestCode / value; }
+  /// NaN, or 0, of a group whose codes are 0 because it is not regular.
+  float scale() const {
+    if (is_regular()) return value / kLargestCode;
+    return is_finite() ? 0.0f : std::numeric_limits<float>::quiet_NaN();
+  }
+
+  uint32_t bits;
+  float value;
+};
+
 /// The group's scale; codes and their sum.
 template <typename Code>
 inline float quantise_group(const float* x, int64_t n, Code* codes, int32_t& sum) {
-  // As integers, magnitudes order like their bits, and NaN and infinity are the largest.
   uint32_t max_bits = 0;
   for (int64_t i = 0; i < n; ++i) {
     const uint32_t bits = std::bit_cast<uint32_t>(x[i]) & 0x7FFFFFFF;
     max_bits = bits > max_bits ? bits : max_bits;
   }
+  const Magnitude largest(max_bits);
   sum = 0;
-  const float max = std::bit_cast<float>(max_bits);
-  // Below this 127 / max is no number; what so small a group adds to a product is none either.
-  if (max_bits >= 0x7F800000 || max < 1e-36f) {
+  if (!largest.is_regular()) {
     for (int64_t i = 0; i < n; ++i) codes[i] = 0;
-    return max_bits >= 0x7F800000 ? std::numeric_limits<float>::quiet_NaN() : 0.0f;
+    return largest.scale();
   }
-  const float inverse = kLargestCode / max;
+  const float inverse = largest.inverse();
   for (int64_t i = 0; i < n; ++i) {
     // Adding 1.5 * 2^23 rounds to an integer, which is then in the low bits.
     const auto q = static_cast<int32_t>(std::bit_cast<uint32_t>(x[i] * inverse + 12582912.0f) - 0x4B400000u);
     codes[i] = static_cast<Code>(q);
     sum += q;
   }
-  return max / kLargestCode;
+  return largest.scale();
 }
 
-template <typename Code>
-void prepare_row(const float* x, int64_t k, int64_t group, void* row) {
+/// `quantise` is quantise_group, or has its results.
+template <typename Code, typename Quantise>
+void prepare_row(const float* x, int64_t k, int64_t group, void* row, const Quantise& quantise) {
   const RowLayout<Code> layout(k, group);
   Code* codes = layout.codes(row);
   for (int64_t g = 0; g < layout.n_groups; ++g) {
     const int64_t n = k - g * group < group ? k - g * group : group;
-    layout.scales(row)[g] = quantise_group(x + g * group, n, codes + g * group, layout.sums(row)[g]);
+    layout.scales(row)[g] = quantise(x + g * group, n, codes + g * group, layout.sums(row)[g]);
   }
   for (int64_t i = k; i < (k + kCodePadding) / 64 * 64; ++i) codes[i] = 0;
+}
+
+inline void prepare_int16_row(const float* x, int64_t k, int64_t group, void* row) {
+  prepare_row<int16_t>(x, k, group, row, quantise_group<int16_t>);
 }
 
 /// The weights of kColumns columns, as tiles read them.

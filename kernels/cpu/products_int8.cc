@@ -49,7 +49,7 @@ const Products kInt8Scalar = {.name = "scalar",
                               .column_unit = Panel<Scalar>::kColumns,
                               .supported = [] { return true; },
                               .row_bytes = row_bytes<int16_t>,
-                              .prepare = prepare_row<int16_t>,
+                              .prepare = prepare_int16_row,
                               .panel_bytes = Panel<Scalar>::bytes,
                               .multiply = int8_multiply<Scalar>};
 

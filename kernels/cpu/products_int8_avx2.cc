@@ -95,7 +95,7 @@ const Products kInt8Avx2 = {
     .column_unit = Panel<Avx2>::kColumns,
     .supported = [] { return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0; },
     .row_bytes = row_bytes<int16_t>,
-    .prepare = prepare_row<int16_t>,
+    .prepare = prepare_int16_row,
     .panel_bytes = Panel<Avx2>::bytes,
     .multiply = int8_multiply<Avx2>};
 

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -78,52 +77,165 @@ struct Vnni {
   }
 };
 
-/// One element, straight from the weight's row: the same integer sums and the same order of groups.
-float dot_row(const int8_t* codes, const float* scales, const int32_t* sums, const Tensor& weight,
-              int64_t col) {
-  const int64_t k = weight.shape[1];
-  const int64_t group = weight.scales.columns;
-  const bool int4 = weight.dtype == Dtype::kI4;
-  const int64_t n_groups = groups_of(k, group);
-  const auto* row = static_cast<const uint8_t*>(weight.data) + col * (int4 ? k / 2 : k);
-  const auto* weight_scales = static_cast<const uint16_t*>(weight.scales.data) + col * n_groups;
-  float y = 0.0f;
-  for (int64_t g = 0; g < n_groups; ++g) {
-    const int64_t end = std::min((g + 1) * group, k);
-    __m512i sum = _mm512_setzero_si512();
-    for (int64_t i = g * group; i < end; i += 64) {
-      const int64_t n = std::min<int64_t>(64, end - i);
-      const __mmask64 mask = n == 64 ? ~__mmask64{0} : (__mmask64{1} << n) - 1;
-      // Codes behind the group's end count as zero; weights there are not read.
-      __m512i w;
-      if (n == 64) {
-        w = Vnni::load_codes(row + (int4 ? i / 2 : i), int4);
-      } else {
-        alignas(64) uint8_t part[64] = {};
-        std::memcpy(part, row + (int4 ? i / 2 : i), static_cast<size_t>(int4 ? n / 2 : n));
-        w = Vnni::load_codes(part, int4);
-      }
-      sum = Vnni::dot(sum, w, _mm512_maskz_loadu_epi8(mask, codes + i));
+constexpr int64_t kColumns = 16;  // that one row takes at a time
+constexpr int64_t kChunk = 64;    // codes of a vector
+
+/// A matrix's codes and scales.
+struct Weights {
+  explicit Weights(const Tensor& w)
+      : k(w.shape[1]),
+        group(w.scales.columns),
+        n_groups(groups_of(k, group)),
+        int4(w.dtype == Dtype::kI4),
+        offset(int4 ? 8 : 128),
+        row_bytes(int4 ? k / 2 : k),
+        data(static_cast<const uint8_t*>(w.data)),
+        scales(static_cast<const uint16_t*>(w.scales.data)) {}
+
+  const uint8_t* row(int64_t n) const { return data + n * row_bytes; }
+
+  int64_t k, group, n_groups;
+  bool int4;
+  int32_t offset;  // codes are taken + offset, as unsigned bytes
+  int64_t row_bytes;
+  const uint8_t* data;
+  const uint16_t* scales;  // [N, n_groups] bf16
+};
+
+/// n codes of a row from code i on as unsigned bytes; what lies behind them is not read.
+template <bool kInt4>
+inline __m512i load_codes(const uint8_t* row, int64_t i, int64_t n) {
+  if constexpr (kInt4) {
+    const uint8_t* from = row + i / 2;
+    const __m256i bytes =
+        n == kChunk ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))
+                    : _mm256_maskz_loadu_epi8(static_cast<__mmask32>((uint64_t{1} << n / 2) - 1), from);
+    const __m512i pairs = _mm512_cvtepu8_epi16(bytes);
+    return _mm512_and_si512(_mm512_or_si512(pairs, _mm512_slli_epi16(pairs, 4)), _mm512_set1_epi8(15));
+  } else {
+    const __m512i bytes =
+        n == kChunk ? _mm512_loadu_si512(row + i) : _mm512_maskz_loadu_epi8((__mmask64{1} << n) - 1, row + i);
+    return _mm512_xor_si512(bytes, _mm512_set1_epi8(static_cast<char>(0x80)));
+  }
+}
+
+/// The rows of up to kColumns columns; the last stands in for those beyond it.
+struct ColumnRows {
+  ColumnRows(const Weights& w, int64_t col, int64_t n_columns) {
+    for (int64_t c = 0; c < kColumns; ++c) row[c] = w.row(col + std::min(c, n_columns - 1));
+  }
+  const uint8_t* row[kColumns];
+};
+
+/// The scales of up to kColumns columns: [n_groups, kColumns].
+inline void unpack_scales(const Weights& w, int64_t col, int64_t n_columns, float* out) {
+  for (int64_t c = 0; c < kColumns; ++c) {
+    const uint16_t* from = w.scales + (col + std::min(c, n_columns - 1)) * w.n_groups;
+    for (int64_t g = 0; g < w.n_groups; ++g)
+      out[g * kColumns + c] = std::bit_cast<float>(static_cast<uint32_t>(from[g]) << 16);
+  }
+}
+
+/// In each 128-bit part: the sums of a, of b, of c and of d over the part's lanes.
+inline __m512i add_parts(__m512i a, __m512i b, __m512i c, __m512i d) {
+  const __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+  const __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+  return _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+}
+
+/// Parts: the sums of a's first two and last two, then b's. Twice, the sum over each vector's parts.
+inline __m512i add_halves(__m512i a, __m512i b) {
+  return _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xDD));
+}
+
+/// y + n * (row scale * weight scales), n = sums less what the weights' offset adds.
+inline __m512 add_group(__m512 y, __m512i sums, int32_t from_offset, float row_scale, __m512 weight_scales) {
+  const __m512i n = _mm512_sub_epi32(sums, _mm512_set1_epi32(from_offset));
+  return _mm512_fmadd_ps(_mm512_cvtepi32_ps(n), _mm512_mul_ps(_mm512_set1_ps(row_scale), weight_scales), y);
+}
+
+/// One row by kColumns columns straight from the matrix: a vector of sums for each column.
+template <bool kInt4>
+__m512 row_by_columns(void* x, const Weights& w, const ColumnRows& rows, const float* weight_scales) {
+  const RowLayout<int8_t> layout(w.k, w.group);
+  const int8_t* codes = layout.codes(x);
+  __m512 y = _mm512_setzero_ps();
+  for (int64_t g = 0; g < w.n_groups; ++g) {
+    __m512i sums[kColumns];
+#pragma GCC unroll 16
+    for (int c = 0; c < kColumns; ++c) sums[c] = _mm512_setzero_si512();
+    const int64_t end = std::min((g + 1) * w.group, w.k);
+    int64_t i = g * w.group;
+    for (; i + kChunk <= end; i += kChunk) {
+      const __m512i part = _mm512_loadu_si512(codes + i);
+#pragma GCC unroll 16
+      for (int c = 0; c < kColumns; ++c)
+        sums[c] = Vnni::dot(sums[c], load_codes<kInt4>(rows.row[c], i, kChunk), part);
     }
-    const int32_t n = _mm512_reduce_add_epi32(sum) - (int4 ? 8 : 128) * sums[g];
-    const float scale = scales[g] * std::bit_cast<float>(static_cast<uint32_t>(weight_scales[g]) << 16);
-    y = std::fma(static_cast<float>(n), scale, y);
+    if (i < end) {
+      const __m512i part = _mm512_maskz_loadu_epi8((__mmask64{1} << (end - i)) - 1, codes + i);
+#pragma GCC unroll 16
+      for (int c = 0; c < kColumns; ++c)
+        sums[c] = Vnni::dot(sums[c], load_codes<kInt4>(rows.row[c], i, end - i), part);
+    }
+    __m512i fours[4];
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j)
+      fours[j] = add_parts(sums[4 * j], sums[4 * j + 1], sums[4 * j + 2], sums[4 * j + 3]);
+    const __m512i n = add_halves(add_halves(fours[0], fours[1]), add_halves(fours[2], fours[3]));
+    y = add_group(y, n, w.offset * layout.sums(x)[g], layout.scales(x)[g],
+                  _mm512_load_ps(weight_scales + g * kColumns));
   }
   return y;
 }
 
-/// A panel costs about as much as the products of this many rows.
+/// A panel costs more than it saves these rows.
 constexpr int64_t kFewRows = 2;
+
+template <bool kInt4>
+void multiply_few_rows(const ProductBlock& b) {
+  const Weights w(b.weight);
+  auto* scales = static_cast<float*>(b.panel);
+  for (int64_t first = 0; first < b.n_columns; first += kColumns) {
+    const int64_t n = std::min(kColumns, b.n_columns - first);
+    unpack_scales(w, b.col + first, n, scales);
+    const ColumnRows rows(w, b.col + first, n);
+    for (int64_t r = 0; r < b.n_rows; ++r) {
+      _mm512_mask_storeu_ps(b.y + r * b.y_stride + first, static_cast<__mmask16>((1u << n) - 1),
+                            row_by_columns<kInt4>(const_cast<void*>(b.x[r]), w, rows, scales));
+    }
+  }
+}
 
 void multiply(const ProductBlock& b) {
   if (b.n_rows > kFewRows) return int8_multiply<Vnni>(b);
-  const RowLayout<int8_t> layout(b.weight.shape[1], b.weight.scales.columns);
-  for (int64_t r = 0; r < b.n_rows; ++r) {
-    void* x = const_cast<void*>(b.x[r]);
-    for (int64_t c = 0; c < b.n_columns; ++c)
-      b.y[r * b.y_stride + c] =
-          dot_row(layout.codes(x), layout.scales(x), layout.sums(x), b.weight, b.col + c);
+  return b.weight.dtype == Dtype::kI4 ? multiply_few_rows<true>(b) : multiply_few_rows<false>(b);
+}
+
+/// quantise_group (int8_tile-inl.h), sixteen numbers at a time.
+float quantise(const float* x, int64_t n, int8_t* codes, int32_t& sum) {
+  const auto mask = [&](int64_t i) {
+    return static_cast<__mmask16>(n - i >= Vnni::kLanes ? 0xFFFF : (1u << (n - i)) - 1);
+  };
+  const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
+  __m512i max_bits = _mm512_setzero_si512();
+  for (int64_t i = 0; i < n; i += Vnni::kLanes) {
+    const __m512i bits = _mm512_castps_si512(_mm512_maskz_loadu_ps(mask(i), x + i));
+    max_bits = _mm512_max_epi32(max_bits, _mm512_and_si512(bits, magnitude));
   }
+  const Magnitude largest(static_cast<uint32_t>(_mm512_reduce_max_epi32(max_bits)));
+  // No number times zero is a number: codes of 0 then.
+  const __m512 inverse = _mm512_set1_ps(largest.is_regular() ? largest.inverse() : 0.0f);
+  __m512i sums = _mm512_setzero_si512();
+  for (int64_t i = 0; i < n; i += Vnni::kLanes) {
+    __m512i q = _mm512_setzero_si512();
+    if (largest.is_regular())
+      q = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(mask(i), x + i), inverse));
+    sums = _mm512_add_epi32(sums, q);
+    _mm512_mask_cvtepi32_storeu_epi8(codes + i, mask(i), q);
+  }
+  sum = _mm512_reduce_add_epi32(sums);
+  return largest.scale();
 }
 
 constexpr int kChains = 12;
@@ -153,7 +265,8 @@ const Products kInt8Avx512Vnni = {
     .supported =
         [] { return __builtin_cpu_supports("avx512vnni") != 0 && __builtin_cpu_supports("avx512bw") != 0; },
     .row_bytes = row_bytes<int8_t>,
-    .prepare = prepare_row<int8_t>,
+    .prepare = [](const float* x, int64_t k, int64_t group,
+                  void* row) { prepare_row<int8_t>(x, k, group, row, quantise); },
     .panel_bytes = Panel<Vnni>::bytes,
     .multiply = multiply};
 

@@ -109,9 +109,9 @@ void gate_up_block(const ExpertMlps& args, const Groups& groups, const Rows& row
   const int64_t n_rows = block.row_end - block.row;
   const int64_t n_cols = block.col_end - block.col;
   const int64_t first_pair = groups.offsets[expert] + block.row;
-  const void* x[kMaxRowBlock];
+  const void* x[kMaxInt8Rows];
   for (int64_t r = 0; r < n_rows; ++r) x[r] = rows.row(groups.pair_row[first_pair + r]);
-  alignas(64) float up[kMaxRowBlock * kMaxColBlock];
+  alignas(64) float up[kMaxBlock];
   float* hidden = groups.hidden + first_pair * m + block.col;
   ProductBlock product{.x = x,
                        .n_rows = n_rows,
@@ -148,13 +148,14 @@ void down_columns(const ExpertMlps& args, const Groups& groups, const Rows& rows
                   int64_t end) {
   const int64_t h = args.x.shape[1];
   const int64_t width = end - begin;
+  const int64_t max_rows = std::min(rows.products().max_rows, kMaxBlock / width);
   auto* out = static_cast<float*>(args.out.data);
   for (int64_t t = 0; t < args.x.shape[0]; ++t) std::fill(out + t * h + begin, out + t * h + end, 0.0f);
-  alignas(64) float sums[kMaxRowBlock * kMaxDownColumns];
+  alignas(64) float sums[kMaxBlock];
   for (size_t e = 0; e < args.down.size(); ++e) {
-    for (int64_t pair = groups.offsets[e]; pair < groups.offsets[e + 1]; pair += kMaxRowBlock) {
-      const int64_t n_rows = std::min<int64_t>(kMaxRowBlock, groups.offsets[e + 1] - pair);
-      const void* hidden[kMaxRowBlock];
+    for (int64_t pair = groups.offsets[e]; pair < groups.offsets[e + 1]; pair += max_rows) {
+      const int64_t n_rows = std::min(max_rows, groups.offsets[e + 1] - pair);
+      const void* hidden[kMaxInt8Rows];
       for (int64_t r = 0; r < n_rows; ++r) hidden[r] = rows.row(pair + r);
       rows.products().multiply({.x = hidden,
                                 .n_rows = n_rows,
@@ -187,7 +188,7 @@ void ExpertMlpsTwin(const Stream& stream, const ExpertMlps& args) {
   group_pairs(args, groups);
   const Products& products = products_for(args.compute, args.gate[0].dtype);
   const auto tiling = [&](int64_t e) {
-    return Tiling(groups.offsets[e + 1] - groups.offsets[e], m, h, products.column_unit,
+    return Tiling(groups.offsets[e + 1] - groups.offsets[e], m, h, products.column_unit, products.max_rows,
                   stream.pool->n_threads());
   };
   groups.tasks[0] = 0;

@@ -50,7 +50,7 @@ struct LinearWork {
 void linear_block(const Linear& args, const LinearWork& work, const Block& block) {
   const int64_t k = args.x.shape[1];
   const int64_t n = args.out.shape[1];
-  const void* x[kMaxRowBlock];
+  const void* x[kMaxInt8Rows];
   for (int64_t r = block.row; r < block.row_end; ++r) {
     x[r - block.row] = work.row_bytes == 0
                            ? static_cast<const void*>(static_cast<const float*>(args.x.data) + r * k)
@@ -66,7 +66,7 @@ void linear_block(const Linear& args, const LinearWork& work, const Block& block
       .y = static_cast<float*>(args.out.data) + block.row * n + block.col,
       .y_stride = n};
   if (args.bias.data == nullptr && !args.accumulate) return work.products.multiply(product);
-  alignas(64) float sums[kMaxRowBlock * kMaxColBlock];
+  alignas(64) float sums[kMaxBlock];
   product.y = sums;
   product.y_stride = product.n_columns;
   work.products.multiply(product);
@@ -89,7 +89,8 @@ void LinearTwin(const Stream& stream, const Linear& args) {
       }
     });
   }
-  const Tiling tiling(n_rows, args.out.shape[1], k, products.column_unit, stream.pool->n_threads());
+  const Tiling tiling(n_rows, args.out.shape[1], k, products.column_unit, products.max_rows,
+                      stream.pool->n_threads());
   stream.pool->parallel_for(tiling.n_blocks(), [&](int64_t i) { linear_block(args, work, tiling.block(i)); });
 }
 

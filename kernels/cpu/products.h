@@ -15,7 +15,7 @@ namespace fathom::kernels::cpu {
 /// y[r][c] = x_r . w_(col + c) for r < n_rows, c < n_columns. What an element is worth does not depend on the
 /// others of its block.
 struct ProductBlock {
-  const void* const* x = nullptr;  // rows of K as prepare() leaves them; n_rows <= kMaxRowBlock (tiling.h)
+  const void* const* x = nullptr;  // rows of K as prepare() leaves them; n_rows <= max_rows
   int64_t n_rows = 0;
   Tensor weight;  // [N, K], any format that the products take
   int64_t col = 0;
@@ -29,6 +29,7 @@ struct ProductBlock {
 struct Products {
   std::string_view name;  // "AVX2", say, for messages
   int64_t column_unit;    // blocks of multiples of as many columns leave no part of a tile idle
+  int64_t max_rows;       // of a block (tiling.h)
   bool (*supported)();
   /// Bytes of a prepared row of K numbers, whatever the weight's groups; 0: rows are taken as they lie.
   size_t (*row_bytes)(int64_t k);

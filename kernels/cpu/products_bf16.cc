@@ -6,6 +6,7 @@
 // Weights that are not stored in bf16 are widened to fp32 and rounded, a few rows at a time.
 #include "base/div_up.h"
 #include "kernels/cpu/products.h"
+#include "kernels/cpu/tiling.h"
 
 #ifdef __x86_64__
 // GCC 12 takes the undefined vectors inside its own intrinsics for mistakes.
@@ -156,6 +157,7 @@ namespace {
 constexpr Products kAvx512Bf16 = {
     .name = "AVX-512 BF16",
     .column_unit = 24,
+    .max_rows = kMaxRowBlock,
     .supported =
         [] { return __builtin_cpu_supports("avx512bf16") != 0 && __builtin_cpu_supports("avx512bw") != 0; },
     .row_bytes = [](int64_t k) { return static_cast<size_t>(padded(k)) * sizeof(uint16_t) + 64; },

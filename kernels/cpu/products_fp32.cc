@@ -48,6 +48,7 @@ const Products& products_fp32() {
   static constexpr Products products = {
       .name = "fp32",
       .column_unit = 24,
+      .max_rows = kMaxRowBlock,
       .supported = [] { return true; },
       .row_bytes = [](int64_t) { return size_t{0}; },
       .prepare = [](const float*, int64_t, int64_t, void*) {},

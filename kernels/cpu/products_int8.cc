@@ -1,5 +1,6 @@
 // The list of int8 products, and the portable one.
 #include "kernels/cpu/products_int8.h"
+#include "kernels/cpu/tiling.h"
 
 #include <algorithm>
 #include <bit>
@@ -47,6 +48,7 @@ struct Scalar {
 
 const Products kInt8Scalar = {.name = "scalar",
                               .column_unit = Panel<Scalar>::kColumns,
+                              .max_rows = kMaxInt8Rows,
                               .supported = [] { return true; },
                               .row_bytes = row_bytes<int16_t>,
                               .prepare = prepare_int16_row,

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "kernels/cpu/products_int8.h"
+#include "kernels/cpu/tiling.h"
 
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
@@ -93,6 +94,7 @@ namespace fathom::kernels::cpu {
 const Products kInt8Avx2 = {
     .name = "AVX2",
     .column_unit = Panel<Avx2>::kColumns,
+    .max_rows = kMaxInt8Rows,
     .supported = [] { return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0; },
     .row_bytes = row_bytes<int16_t>,
     .prepare = prepare_int16_row,

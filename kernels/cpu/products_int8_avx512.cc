@@ -12,6 +12,7 @@
 #include <limits>
 
 #include "kernels/cpu/products_int8.h"
+#include "kernels/cpu/tiling.h"
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma")
@@ -262,6 +263,7 @@ namespace fathom::kernels::cpu {
 const Products kInt8Avx512Vnni = {
     .name = "AVX-512 VNNI",
     .column_unit = Panel<Vnni>::kColumns,
+    .max_rows = kMaxInt8Rows,
     .supported =
         [] { return __builtin_cpu_supports("avx512vnni") != 0 && __builtin_cpu_supports("avx512bw") != 0; },
     .row_bytes = row_bytes<int8_t>,

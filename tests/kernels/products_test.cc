@@ -173,6 +173,36 @@ TEST(ComputeInt8, ExtremeCodesDoNotSaturateAndBitsDoNotDependOnThreadsOrRows) {
   }
 }
 
+TEST(ComputeInt8, BlocksOfManyRowsHaveTheBitsOfTheirRowsAloneWithBiasAndSum) {
+  Random random(8);
+  const int64_t t = 500, k = 96, n = 150;
+  const Array x = Array::uniform(random, Dtype::kF32, {t, k});
+  const Array bias = Array::uniform(random, Dtype::kF32, {n});
+  const Array before = Array::uniform(random, Dtype::kF32, {t, n});
+  for (Dtype dtype : {Dtype::kI8, Dtype::kI4}) {
+    const QuantisedMatrix w(random, dtype, n, k, 32);
+    TestStream stream(3);
+    const Buffer scratch(Space::kCpu, linear_scratch_bytes(stream, Compute::kI8, t, k));
+    const auto run = [&](int64_t begin, int64_t end) {
+      Array out = Array::of({before.values().begin() + begin * n, before.values().begin() + end * n},
+                            {end - begin, n});
+      linear(stream, {.x = x.tensor().rows(begin, end),
+                      .weight = w.tensor(),
+                      .bias = bias.tensor(),
+                      .out = out.tensor(),
+                      .accumulate = true,
+                      .compute = Compute::kI8,
+                      .scratch = scratch.scratch()});
+      return std::vector<float>(out.values().begin(), out.values().end());
+    };
+    const std::vector<float> all = run(0, t);
+    for (int64_t r : {0, 1, 59, 60, 191, 192, 239, 240, 498, 499}) {
+      EXPECT_TRUE(same_bits(run(r, r + 1), std::span(all).subspan(static_cast<size_t>(r * n), n)))
+          << "row " << r << " " << dtype_name(dtype);
+    }
+  }
+}
+
 TEST(ComputeInt8, NansInfinitiesAndZerosStayInTheirRow) {
   Random random(5);
   const QuantisedMatrix w(random, Dtype::kI4, 9, 64, 32);

@@ -19,6 +19,8 @@
 #
 # A machine without network: --pack copies the stripped binaries of a build, the shared libraries that a bare machine may
 # lack, models/nano and the Python tools into FOLDER (at most 64 MiB); this script in it then runs what lies beside it.
+# Where the binaries are missing or do not start, the kernel tests and device_bench are built with nvcc alone
+# (build_gpu_tests.sh); what needs fathom itself is then a failure.
 # Writes OUT/gpu_check.jsonl (one object a phase and case), OUT/gpu_check.json and OUT/gpu_check.md, logs beside them.
 # What cannot run says so as "skipped" with the reason. Exit code 1 when a phase failed.
 set -uo pipefail
@@ -43,6 +45,13 @@ pack() {
   cp -r "$here/make_checkpoint.py" "$here/check_transformers.py" "$here/compare_transformers.py" "$here/reference" \
     "$here/goldens" "$folder/tools/"
   cp -r "$here/../models/nano" "$folder/models/"
+  # For machines on which the binaries do not start (an older glibc): what build_gpu_tests.sh needs.
+  mkdir -p "$folder/packed/include" "$folder/packed/googletest"
+  cp -r /usr/include/fmt "$folder/packed/include/" && cp -r /usr/src/googletest/googletest/{include,src} "$folder/packed/googletest/" ||
+    { echo "the headers of fmt and the sources of GoogleTest are missing: install libfmt-dev and googletest" >&2; return 1; }
+  cp "$here/build_gpu_tests.sh" "$folder/tools/"
+  (cd "$here/.." && tar -czf "$folder/source.tar.gz" base/*.{h,cc} kernels tests/kernels tests/space_under_test.h -C "$folder" packed)
+  rm -r "$folder/packed"
   find "$folder" -name __pycache__ -prune -exec rm -rf {} +
   local mib
   mib=$(du -sm "$folder" | cut -f1)
@@ -78,6 +87,15 @@ while [ $# -gt 0 ]; do
 done
 [ ${#phases[@]} -gt 0 ] || phases=("${all_phases[@]}")
 mkdir -p "$out" && out=$(cd "$out" && pwd)
+
+# Binaries that are missing, or made for a newer system, are built here as far as a CUDA toolkit alone can.
+if ! "$bin/kernels_cuda_test" --help > /dev/null 2>&1 && ! "$bin/tests/kernels/kernels_cuda_test" --help > /dev/null 2>&1; then
+  echo "no binaries that start here: building the kernel tests"
+  source=$here/..
+  [ -e "$here/source.tar.gz" ] && source=$scratch/source && mkdir "$source" && tar -C "$source" -xzf "$here/source.tar.gz"
+  bash "$tools/build_gpu_tests.sh" "$source" "$out/bin" || exit 1
+  bin=$out/bin
+fi
 jsonl=$out/gpu_check.jsonl
 : > "$jsonl"
 

@@ -8,10 +8,6 @@
 
 #include "base/error.h"
 #include "kernels/rounding.h"
-// Before Highway: the instruction sets that the kernels are compiled for.
-#include "kernels/cpu/targets.h"
-
-#include <hwy/targets.h>
 
 namespace fathom::kernels {
 namespace {
@@ -149,16 +145,6 @@ std::vector<double> Array::doubles() const {
   std::vector<double> all(static_cast<size_t>(size()));
   for (int64_t i = 0; i < size(); ++i) all[static_cast<size_t>(i)] = at(i);
   return all;
-}
-
-void on_every_instruction_set(const std::function<void()>& body) {
-  if (space_under_test() != Space::kCpu) return in_every_order()(body);
-  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    SCOPED_TRACE(instruction_set(Space::kCpu));
-    body();
-  }
-  hwy::SetSupportedTargetsForTest(0);
 }
 
 }  // namespace fathom::kernels

@@ -141,7 +141,7 @@ phase_sanitizer() {
     { skip "compute-sanitizer is not there"; return; }
   tests=$(find_binary kernels_cuda_test)
   device kernels_cuda_test --gtest_filter=Add.* --gtest_brief=1 || return
-  local small='Linear.Nans*:ExpertMlps.TheOrder*:Mla.WhatLies*:Route.Equal*:Sample.Draws*:LogSoftmaxGather.Equal*'
+  local small='Linear.Nans*:ProductBf16.EveryKernel*:ExpertMlps.TheOrder*:Mla.WhatLies*:Route.Equal*:Sample.Draws*:LogSoftmaxGather.Equal*'
   small+=':TopLogprobs.*:RmsNorm.May*:WriteLatents.*:Rope.*:GatherRows.*:SiluMul.Nans*'
   for tool in memcheck racecheck initcheck synccheck; do
     echo "== $tool"

@@ -3,7 +3,8 @@
 // A product is 16 lanes: lane l takes k = 32 i + 2 l + 1 and then k = 32 i + 2 l, i ascending, each by a
 // fused multiply-add in fp32 (the instruction's own order, round to nearest even, subnormal inputs and
 // results taken as zero); the row's end is padded with zeros, then the lanes are added by a fixed tree.
-// Weights that are not stored in bf16 are widened to fp32 and rounded, a few rows at a time.
+// Weights that are not stored in bf16 are rounded a few rows at a time: integers as they are unpacked, others
+// after they are widened to fp32.
 #include "base/div_up.h"
 #include "kernels/cpu/products.h"
 #include "kernels/cpu/tiling.h"
@@ -108,6 +109,72 @@ void multiply_rows(const ProductBlock& b, const Bf16Rows& w, int64_t first, int6
   if (b.n_rows - r == 1) strip<1, 8>(x + r, w, n_columns, k, y + r * b.y_stride, b.y_stride);
 }
 
+/// Rows of integers rounded to bf16, without a copy in fp32: q * scale is exact there (weight_rows-inl.h), so
+/// that it is rounded once either way.
+class IntegerRows {
+ public:
+  explicit IntegerRows(const Tensor& w)
+      : int4_(w.dtype == Dtype::kI4),
+        k_(w.shape[1]),
+        group_(w.scales.columns),
+        data_(static_cast<const uint8_t*>(w.data)),
+        scales_(static_cast<const uint16_t*>(w.scales.data)) {}
+
+  /// out [K padded to whole vectors], zeros behind the row's end.
+  void round(int64_t row, uint16_t* out) const {
+    const uint8_t* codes = data_ + row * (int4_ ? k_ / 2 : k_);
+    const uint16_t* scales = scales_ + row * div_up(k_, group_);
+    for (int64_t begin = 0; begin < k_; begin += group_) {
+      const uint32_t bits = static_cast<uint32_t>(*scales++) << 16;
+      const __m512 scale = _mm512_castsi512_ps(_mm512_set1_epi32(static_cast<int>(bits)));
+      const int64_t end = std::min(begin + group_, k_);
+      if (int4_) {
+        round_int4(codes, begin, end, scale, out);
+      } else {
+        round_int8(codes, begin, end, scale, out);
+      }
+    }
+  }
+
+ private:
+  static void round_int8(const uint8_t* codes, int64_t begin, int64_t end, __m512 scale, uint16_t* out) {
+    for (int64_t i = begin; i < end; i += kStep) {
+      const int64_t n = std::min(kStep, end - i);
+      const __m256i q = n == kStep ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + i))
+                                   : _mm256_maskz_loadu_epi8((__mmask32{1} << n) - 1, codes + i);
+      const auto widen = [&](__m128i half) __attribute__((always_inline)) {
+        return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(half)), scale);
+      };
+      const __m512 low = widen(_mm256_castsi256_si128(q)), high = widen(_mm256_extracti128_si256(q, 1));
+      _mm512_storeu_si512(out + i, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+    }
+  }
+
+  static void round_int4(const uint8_t* codes, int64_t begin, int64_t end, __m512 scale, uint16_t* out) {
+    const __m512 q = _mm512_set_ps(7, 6, 5, 4, 3, 2, 1, 0, -1, -2, -3, -4, -5, -6, -7, -8);
+    // The sixteen numbers twice: VPERMW looks at five bits, of which a nibble is four.
+    const __m512 values = _mm512_mul_ps(q, scale);
+    const auto table = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(values, values));
+    for (int64_t i = begin; i < end; i += kStep) {
+      const int64_t n = std::min(kStep, end - i);
+      const auto* from = codes + i / 2;
+      const __m128i pairs = n == kStep
+                                ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(from))
+                                : _mm_maskz_loadu_epi8(static_cast<__mmask16>((1u << n / 2) - 1), from);
+      // A byte for each two words: its low nibble in the first, its high one in the second.
+      const __m512i bytes = _mm512_cvtepu8_epi32(pairs);
+      const __m512i nibbles = _mm512_or_si512(bytes, _mm512_slli_epi32(bytes, 12));
+      const auto mask = n == kStep ? ~__mmask32{0} : (__mmask32{1} << n) - 1;
+      _mm512_storeu_si512(out + i, _mm512_maskz_permutexvar_epi16(mask, nibbles, table));
+    }
+  }
+
+  bool int4_;
+  int64_t k_, group_;
+  const uint8_t* data_;
+  const uint16_t* scales_;  // bf16
+};
+
 constexpr int64_t kPanelColumns = 8;
 
 size_t panel_bytes(int64_t k) {
@@ -125,6 +192,10 @@ void multiply(const ProductBlock& b) {
   for (int64_t c = 0; c < b.n_columns; c += kPanelColumns) {
     const int64_t n = std::min(kPanelColumns, b.n_columns - c);
     for (int64_t j = 0; j < n; ++j) {
+      if (b.weight.dtype == Dtype::kI8 || b.weight.dtype == Dtype::kI4) {
+        IntegerRows(b.weight).round(b.col + c + j, rounded + j * padded(k));
+        continue;
+      }
       unpack_row(b.weight, b.col + c + j, wide);
       round_row(wide, k, rounded + j * padded(k));
     }

@@ -20,7 +20,7 @@
 # A machine without network: --pack copies the stripped binaries of a build, the shared libraries that a bare machine may
 # lack, models/nano and the Python tools into FOLDER (at most 64 MiB); this script in it then runs what lies beside it.
 # Where the binaries are missing or do not start, the kernel tests and device_bench are built with nvcc alone
-# (build_gpu_tests.sh); what needs fathom itself is then a failure.
+# (build_gpu_tests.sh); phases that need fathom itself are then skipped.
 # Writes OUT/gpu_check.jsonl (one object a phase and case), OUT/gpu_check.json and OUT/gpu_check.md, logs beside them.
 # What cannot run says so as "skipped" with the reason. Exit code 1 when a phase failed.
 set -uo pipefail
@@ -88,13 +88,14 @@ done
 [ ${#phases[@]} -gt 0 ] || phases=("${all_phases[@]}")
 mkdir -p "$out" && out=$(cd "$out" && pwd)
 
+toolkit_only=
 # Binaries that are missing, or made for a newer system, are built here as far as a CUDA toolkit alone can.
 if ! "$bin/kernels_cuda_test" --help > /dev/null 2>&1 && ! "$bin/tests/kernels/kernels_cuda_test" --help > /dev/null 2>&1; then
   echo "no binaries that start here: building the kernel tests"
   source=$here/..
   [ -e "$here/source.tar.gz" ] && source=$scratch/source && mkdir "$source" && tar -C "$source" -xzf "$here/source.tar.gz"
   bash "$tools/build_gpu_tests.sh" "$source" "$out/bin" || exit 1
-  bin=$out/bin
+  bin=$out/bin toolkit_only=1
 fi
 jsonl=$out/gpu_check.jsonl
 : > "$jsonl"
@@ -129,6 +130,7 @@ phase_unit() {
   local status=0
   device kernels_cuda_test --gtest_brief=1 || status=$?
   [ $status -eq 77 ] && return 77
+  [ -n "$toolkit_only" ] && { echo "the engine's golden values: not built with a CUDA toolkit alone"; return $status; }
   device engine_cuda_test --gtest_brief=1 || status=$?
   return $status
 }
@@ -169,7 +171,9 @@ cuda_fathom() {
 
 phase_demo() {
   local fathom
-  fathom=$(find_binary fathom) && [ -n "$fathom" ] || { echo "fathom is not there: build it, or say --bin" >&2; return 1; }
+  fathom=$(find_binary fathom)
+  [ -n "$toolkit_only" ] && { skip "a CUDA toolkit alone does not build fathom"; return; }
+  [ -n "$fathom" ] || { echo "fathom is not there: build it, or say --bin" >&2; return 1; }
   cuda_fathom "$fathom" || return
   compare_demo "$fathom" fp32 || return
   # Its exit code is 5 on a CPU without bf16 products.
@@ -219,7 +223,9 @@ make_checkpoint() {
 
 phase_engine() {
   local fathom
-  fathom=$(find_binary fathom) && [ -n "$fathom" ] || { echo "fathom is not there: build it, or say --bin" >&2; return 1; }
+  fathom=$(find_binary fathom)
+  [ -n "$toolkit_only" ] && { skip "a CUDA toolkit alone does not build fathom"; return; }
+  [ -n "$fathom" ] || { echo "fathom is not there: build it, or say --bin" >&2; return 1; }
   cuda_fathom "$fathom" || return
   python3 -c 'import numpy' 2> /dev/null || { skip "python3 with numpy is not there"; return; }
   make_checkpoint lite4 || return 1
@@ -233,7 +239,9 @@ phase_engine() {
 
 phase_transformers() {
   local fathom checkpoint
-  fathom=$(find_binary fathom) && [ -n "$fathom" ] || { echo "fathom is not there: build it, or say --bin" >&2; return 1; }
+  fathom=$(find_binary fathom)
+  [ -n "$toolkit_only" ] && { skip "a CUDA toolkit alone does not build fathom"; return; }
+  [ -n "$fathom" ] || { echo "fathom is not there: build it, or say --bin" >&2; return 1; }
   cuda_fathom "$fathom" || return
   python3 -c 'import numpy, torch, transformers' 2> /dev/null || { skip "python3 with numpy, torch and transformers is not there"; return; }
   python3 "$tools/check_transformers.py" || return 1
@@ -254,7 +262,7 @@ for phase in "${phases[@]}"; do
   start=$SECONDS
   log=$out/$phase.log
   export -f "phase_$phase" device find_binary skip cuda_fathom compare_demo make_checkpoint
-  export bin models tools scratch limit_s
+  export bin models tools scratch limit_s toolkit_only
   timeout $limit_s bash -c "set -uo pipefail; phase_$phase" 2>&1 | tee "$log"
   status=${PIPESTATUS[0]}
   case $status in

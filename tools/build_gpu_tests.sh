@@ -31,10 +31,11 @@ mkdir -p "$objects"
 cd "$source"
 includes=(-I "$source" -I "$googletest/include" -I "$googletest")
 [ "$fmt" = /usr/include ] || includes+=(-I "$fmt")
-plain=(base/error.cc base/thread_pool.cc kernels/{buffer,device,kernels,latent_format,tensor}.cc kernels/cpu/scratch.cc
+plain=(base/error.cc base/thread_pool.cc kernels/{buffer,device,kernels,latent_format,tensor}.cc kernels/cpu/{scratch,check_multiply}.cc
   kernels/no_cpu/no_cpu.cc kernels/cuda/*.cc tests/kernels/{arrays,compare}.cc tests/kernels/cuda/device_main.cc
   tests/kernels/device/no_instruction_sets.cc "$googletest/src/gtest-all.cc")
 # The tests that tests/kernels/CMakeLists.txt builds for a device.
+plain+=(tests/kernels/cuda/product_bf16_test.cc)
 for file in tests/kernels/*_test.cc; do
   case $file in */quantised_* | */latent_format_* | */products_*) ;; *) plain+=("$file") ;; esac
 done
@@ -51,7 +52,7 @@ done
     *) "${CXX:-g++}" "${flags[@]}" -isystem "$(dirname "$nvcc")/../include" -ffp-contract=off -c "$file" -o "$object" ;;
   esac' build "$nvcc" "$arch" "$objects" {} "${includes[@]}"
 
-shared=("$objects"/{error,thread_pool,buffer,device,kernels,latent_format,tensor,scratch,no_cpu}.cc.o)
+shared=("$objects"/{error,thread_pool,buffer,device,kernels,latent_format,tensor,scratch,check_multiply,no_cpu}.cc.o)
 for file in kernels/cuda/*.{cu,cc}; do shared+=("$objects/$(basename "$file").o"); done
 "$nvcc" -o "$folder/device_bench" "$objects"/device_bench.cu.o "$objects"/device_library.cu.o "${shared[@]}" -ldl -lpthread
 "$nvcc" -o "$folder/kernels_cuda_test" "$objects"/{arrays,compare,device_main,no_instruction_sets,gtest-all}.cc.o \

@@ -2,22 +2,13 @@
 // instructions that the machine of the build had not, and then nobody has seen this code run.
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
-#include <string_view>
 
 #include "kernels/cpu/products.h"
 
 namespace fathom::kernels::cpu {
-
-/// y [n_rows, N] = x [n_rows, K] times a matrix [N, K]; K is a multiple of 8.
-using Multiply = std::function<void(const float* x, int64_t n_rows, const Tensor& weight, float* y)>;
-
-/// Multiplies a small matrix of `dtype` with few and many rows and compares each element with a scalar twin.
-/// Empty, or what is wrong, beginning with `name`.
-std::string check_multiply(std::string_view name, Compute compute, Dtype dtype, const Multiply& multiply);
 
 /// Multiplies small matrices of every format that `compute` takes, with few and many rows, and compares each
 /// element with a scalar twin. Empty, or what is wrong. Some milliseconds.

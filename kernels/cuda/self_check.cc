@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "kernels/buffer.h"
-#include "kernels/cpu/self_check.h"
+#include "kernels/cpu/check_multiply.h"
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/runtime.h"

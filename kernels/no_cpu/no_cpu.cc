@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/self_check.h"
 
 namespace fathom::kernels::cpu {
 namespace {
@@ -16,9 +15,6 @@ namespace {
 
 }  // namespace
 
-std::string check_multiply(std::string_view, Compute, Dtype, const Multiply&) {
-  not_built();
-}
 std::string kernel_set() {
   not_built();
 }

@@ -12,8 +12,8 @@
 #   library      which matrices cuBLASLt may compute (--verify-kernels), and its times
 #   demo         the demo tasks on models/nano, CPU and GPU, in fp32 and, where the CPU can, in bf16: at least 99 % equal
 #                answers, the others listed with margins
-#   engine       prefill and decode of random weights in the geometry of V2-Lite's first 4 layers; needs python3 with
-#                numpy, 6 GB of memory and of disk
+#   engine       prefill and decode of random weights in the geometry of V2-Lite's first 4 layers, and by transformers
+#                where that is there with torch; needs python3 with numpy, 6 GB of memory and of disk
 #   transformers the same weights against transformers, once that has reproduced the published values of golden A;
 #                needs torch and transformers too
 #
@@ -42,7 +42,8 @@ pack() {
   # Unpacked by the script: data tables of ICU alone are 30 MiB.
   tar -C "$folder" -czf "$folder/lib.tar.gz" lib && rm -r "$folder/lib"
   cp "$here/gpu_check.sh" "$folder/"
-  cp -r "$here/make_checkpoint.py" "$here/check_transformers.py" "$here/compare_transformers.py" "$here/reference" \
+  cp -r "$here/make_checkpoint.py" "$here/check_transformers.py" "$here/compare_transformers.py" \
+    "$here/time_transformers.py" "$here/reference" \
     "$here/goldens" "$folder/tools/"
   cp -r "$here/../models/nano" "$folder/models/"
   # For machines on which the binaries do not start (an older glibc): what build_gpu_tests.sh needs.
@@ -235,6 +236,9 @@ phase_engine() {
     # shellcheck disable=SC2086
     "$fathom" bench prefill decode --device cuda $options --model "$checkpoint" --sizes 1,64,2048 --repeats 3 || return 1
   done
+  if python3 -c 'import torch, transformers; assert torch.cuda.is_available()' 2> /dev/null; then
+    python3 "$tools/time_transformers.py" "$checkpoint" --device cuda || return 1
+  fi
 }
 
 phase_transformers() {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import json
 import tempfile
 import warnings
@@ -27,6 +28,12 @@ from reference.geometry import is_moe_layer, resolve
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
 warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
+
+
+# Releases of 2026 renamed it; the others ignore the name they do not know.
+CACHE_ARGUMENT = (
+    "cache" if "cache" in inspect.signature(DeepseekV2ForCausalLM.forward).parameters else "past_key_values"
+)
 
 
 def port_agrees(config: dict) -> bool:
@@ -112,7 +119,7 @@ def score(model: DeepseekV2ForCausalLM, ids: list[int], prefix: int = 0) -> Scor
         tokens = torch.tensor([ids])
         if prefix:
             first = model.model(tokens[:, :prefix], use_cache=True)
-            rest = model.model(tokens[:, prefix:], cache=first.past_key_values, use_cache=True)
+            rest = model.model(tokens[:, prefix:], **{CACHE_ARGUMENT: first.past_key_values}, use_cache=True)
             hidden = torch.cat([first.last_hidden_state, rest.last_hidden_state], dim=1)[0]
         else:
             hidden = model.model(tokens, use_cache=False).last_hidden_state[0]
@@ -140,7 +147,7 @@ def greedy(model: DeepseekV2ForCausalLM, prompt: list[int], n_new: int) -> list[
     """`n_new` greedy ids after `prompt`, through the cache; EOS is a token like any other."""
     cache, ids, step = None, [], torch.tensor([prompt])
     for _ in range(n_new):
-        out = model(step, cache=cache, use_cache=True, logits_to_keep=1)
+        out = model(step, **{CACHE_ARGUMENT: cache}, use_cache=True, logits_to_keep=1)
         cache = out.past_key_values
         ids.append(int(out.logits[0, -1].argmax()))
         step = torch.tensor([[ids[-1]]])

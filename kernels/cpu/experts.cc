@@ -136,11 +136,17 @@ void gate_up_block(const ExpertMlps& args, const Groups& groups, const Rows& row
 
 constexpr int64_t kMaxDownColumns = 192;
 
-/// Columns of the output that a task owns, a multiple of `unit`: 48 of every expert's down are a few hundred
-/// KiB even for one row, and every task reads all of `hidden`.
+/// Columns of the output that a task owns: 48 of every expert's down are a few hundred KiB even for one row,
+/// and every task reads all of `hidden`. As many tasks as give each thread the same number, rather than
+/// widths that are multiples of `unit`, when there are no such that do both.
 int64_t down_columns_of_task(const Stream& stream, int64_t n_columns, int64_t unit) {
-  return std::clamp<int64_t>(div_up(n_columns, 8 * stream.pool->n_threads() * unit) * unit,
-                             std::max<int64_t>(48, unit), kMaxDownColumns);
+  const int64_t n_threads = stream.pool->n_threads();
+  const int64_t wanted =
+      std::clamp<int64_t>(div_up(n_columns, 8 * n_threads), std::max<int64_t>(48, unit), kMaxDownColumns);
+  const int64_t n_tasks = div_up(div_up(n_columns, wanted), n_threads) * n_threads;
+  const int64_t width = div_up(n_columns, n_tasks);
+  const int64_t whole_tiles = std::min(div_up(width, unit) * unit, kMaxDownColumns);
+  return div_up(n_columns, whole_tiles) % n_threads == 0 ? whole_tiles : div_up(width, 4) * 4;
 }
 
 /// Adds weight * down(hidden) of every expert, in ascending id, to columns [begin, end) of the output.

@@ -268,13 +268,8 @@ TEST(Mla, LargeScoresDoNotOverflow) {
   });
 }
 
-// More distinct blocks, and more runs, than the expanded form keeps at a time.
-TEST(Mla, ManySequencesAtOnceGiveWhatEachGivesAlone) {
-  Scene scene(7, kShapes[0], Dtype::kBF16, 120);
-  for (int32_t i = 0; i < 40; ++i) {
-    scene.sequences.push_back({150 + i, {3 * i, 3 * i + 1, 3 * i + 2}});
-    scene.add_run(i, 140, 1 + i % 20);
-  }
+/// Both forms give what the scalar twin gives, and each run the bits that it has alone.
+void expect_that_runs_keep_to_themselves(Scene& scene) {
   scene.make_queries();
   const std::vector<double> expected = twin(scene);
   for (Form form : {mla_expanded, mla_absorbed}) {
@@ -289,6 +284,31 @@ TEST(Mla, ManySequencesAtOnceGiveWhatEachGivesAlone) {
           same_bits(out, std::span(all).subspan(static_cast<size_t>(run.first_row) * width, out.size())));
     }
   }
+}
+
+// More distinct blocks, and more runs, than the expanded form keeps at a time.
+TEST(Mla, ManySequencesAtOnceGiveWhatEachGivesAlone) {
+  Scene scene(7, kShapes[0], Dtype::kBF16, 120);
+  for (int32_t i = 0; i < 40; ++i) {
+    scene.sequences.push_back({150 + i, {3 * i, 3 * i + 1, 3 * i + 2}});
+    scene.add_run(i, 140, 1 + i % 20);
+  }
+  expect_that_runs_keep_to_themselves(scene);
+}
+
+// What several sequences have in common of a block is expanded once: nothing, a part, all of the shorter one.
+TEST(Mla, SequencesWithCopiesOfABlocksBeginningGiveWhatEachGivesAlone) {
+  Scene scene(8, kShapes[0], Dtype::kBF16, 40);
+  const int64_t width = scene.shape.latent();
+  const auto block = [&](int64_t i) { return scene.cache.floats() + i * kBlockTokens * width; };
+  for (int32_t i = 0; i < 20; ++i) {
+    const int64_t n_copied = 7 * i % 40;
+    const int64_t from = i < 10 ? 1 : i;  // of the first, or of the one before
+    if (i > 0) std::copy_n(block(from), n_copied * width, block(i + 1));
+    scene.sequences.push_back({64 + 40 + i, {0, i + 1}});
+    scene.add_run(i, 64 + 5, 1 + i);
+  }
+  expect_that_runs_keep_to_themselves(scene);
 }
 
 // Long enough for several of the pieces that a sequence may be cut into, beside so many rows that those

@@ -6,15 +6,12 @@
 #include <nlohmann/json.hpp>
 
 namespace fathom::harness {
-namespace {
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const size_t half = values.size() / 2;
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
-
-}  // namespace
 
 double Figure::rate() const {
   return items / median(seconds);
@@ -54,8 +51,14 @@ std::string figure_line(const Figure& figure, const MachinePeaks& peaks) {
   const std::string roof = share ? fmt::format("{:5.1f} % of {}", 100 * *share, figure.limit()) : "";
   const std::optional<double> of_sweep = figure.share_of_sweep();
   const std::string sweep = of_sweep ? fmt::format(", {:.1f} % of a read sweep", 100 * *of_sweep) : "";
-  return fmt::format("{:<28} {:>8} {:>12.2f} {:>12.2f} {:>12.2f}  {}{}\n", figure.name, figure.unit,
-                     figure.rate(), figure.items / *slowest, figure.items / *fastest, roof, sweep);
+  const std::string first_token =
+      figure.first_token_seconds.empty()
+          ? ""
+          : fmt::format("{:.2f} s in all, {:.2f} s to the first token", median(figure.seconds),
+                        median(figure.first_token_seconds));
+  return fmt::format("{:<28} {:>8} {:>12.2f} {:>12.2f} {:>12.2f}  {}{}{}\n", figure.name, figure.unit,
+                     figure.rate(), figure.items / *slowest, figure.items / *fastest, roof, sweep,
+                     first_token);
 }
 
 nlohmann::json figure_entries(const Figure& figure) {
@@ -74,6 +77,7 @@ nlohmann::json figure_entries(const Figure& figure) {
     if (figure.flop) entry["flop_per_second"] = *figure.flop / figure.seconds[i];
     if (figure.bytes) entry["bytes_per_second"] = *figure.bytes / figure.seconds[i];
     if (!figure.sweep_seconds.empty()) entry["sweep_time"] = figure.sweep_seconds[i] * 1e3;
+    if (!figure.first_token_seconds.empty()) entry["first_token_time"] = figure.first_token_seconds[i] * 1e3;
     entries.push_back(std::move(entry));
   }
   return entries;

@@ -33,6 +33,8 @@ struct Figure {
   /// Seconds of reading the same bytes and doing nothing else, one right after each repeat; empty where not
   /// measured.
   std::vector<double> sweep_seconds;
+  /// From submission to the first token, the median over a repeat's requests; empty where not measured.
+  std::vector<double> first_token_seconds;
 
   double rate() const;  ///< items a second at the median of the repeats
   /// Share of the machine's peak at the median, of the limit that is known; nothing when none is. Dot
@@ -43,6 +45,8 @@ struct Figure {
   /// Median over the pairs of sweep seconds / repeat seconds; nothing without sweeps.
   std::optional<double> share_of_sweep() const;
 };
+
+double median(std::vector<double> values);
 
 /// "name  unit  median  (min - max)  roof" for a terminal; header() first.
 std::string figure_header();

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "engine/latent_cache.h"
 #include "engine/model_geometry.h"
 #include "kernels/buffer.h"
 #include "kernels/kernels.h"
@@ -125,9 +126,8 @@ Figure bench_one_sequence(const BenchModel& model, Figure figure, int repeats) {
   const engine::ModelConfig& config = config_of(model);
   const int64_t n_timed = kDecodeTokens - 1;
   std::mt19937_64 random(2);
-  const engine::ModelGeometry geometry = engine::measure_geometry(config);
-  const double latents = static_cast<double>(geometry.cache.latent) * sizeof(float) *
-                         static_cast<double>(kDecodePrompt + kDecodeTokens / 2);
+  const auto latents = static_cast<double>(engine::LatentCache::token_bytes(config, model.kv) *
+                                           (kDecodePrompt + kDecodeTokens / 2));
   double weights = 0;
   for (const auto& part : bytes_of_a_token(model, random)) weights += static_cast<double>(part.size());
   figure.bytes = static_cast<double>(n_timed) * (weights + latents);
@@ -185,6 +185,33 @@ Figure bench_decode(const BenchModel& model, int64_t n_sequences, int repeats) {
     for (auto& prompt : prompts) prompt.push_back(random_ids(1, config.vocab_size, random)[0]);
     return decode_seconds(model, prompts);
   });
+}
+
+Figure bench_generate(const BenchModel& model, const GenerateCase& shape, int64_t n_requests, int repeats) {
+  const int64_t vocab_size = config_of(model).vocab_size;
+  std::mt19937_64 random(5);
+  std::vector<double> first_tokens;
+  Figure figure =
+      repeated({.name = fmt::format("generate/{}x{}+{}", n_requests, shape.prompt_tokens, shape.new_tokens),
+                .unit = "tok/s",
+                .items = static_cast<double>(n_requests * shape.new_tokens)},
+               repeats, [&] {
+                 const auto start = Clock::now();
+                 for (int64_t i = 0; i < n_requests; ++i) {
+                   model.loaded->engine->submit(
+                       {static_cast<uint64_t>(i),
+                        engine::GenerateRequest{.prompt = random_ids(shape.prompt_tokens, vocab_size, random),
+                                                .max_tokens = shape.new_tokens,
+                                                .ignore_eos = true}});
+                 }
+                 std::vector<double> waits;
+                 for (const engine::Completion& completion : collect(*model.loaded->engine))
+                   waits.push_back(completion.timing.first_token_s);
+                 first_tokens.push_back(median(std::move(waits)));
+                 return seconds_since(start);
+               });
+  figure.first_token_seconds.assign(first_tokens.begin() + 1, first_tokens.end());  // likewise
+  return figure;
 }
 
 Figure bench_score(const BenchModel& model, int64_t n_header, int repeats) {

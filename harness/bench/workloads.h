@@ -13,6 +13,7 @@ namespace fathom::harness {
 struct BenchModel {
   LoadedEngine* loaded = nullptr;
   kernels::Compute compute = kernels::Compute::kF32;
+  kernels::LatentFormat kv = kernels::LatentFormat::kF32;
 };
 
 /// A prompt of `n_tokens` random ids, computed whole. FLOP: 2 for each weight that a token uses, without
@@ -25,6 +26,14 @@ Figure bench_prefill(const BenchModel& model, int64_t n_tokens, int repeats);
 /// that a token uses, head included, are read as often by a sweep that does nothing else; its bytes are those
 /// and the latents it reads.
 Figure bench_decode(const BenchModel& model, int64_t n_sequences, int repeats);
+
+struct GenerateCase {
+  int64_t prompt_tokens = 1000;
+  int64_t new_tokens = 128;
+};
+/// `n_requests` submitted at once, each with a prompt of its own, until the last is done. Items are the new
+/// tokens, seconds those of the whole, prompts included.
+Figure bench_generate(const BenchModel& model, const GenerateCase& shape, int64_t n_requests, int repeats);
 
 /// 32 questions of 64 tokens with four one-token options behind a common header of `n_header` tokens.
 Figure bench_score(const BenchModel& model, int64_t n_header, int repeats);
@@ -45,6 +54,7 @@ Figure bench_attention_absorbed(ThreadPool& pool, int64_t n_tokens, int repeats)
 struct GemmCase {
   kernels::Dtype weights = kernels::Dtype::kBF16;
   kernels::Compute compute = kernels::Compute::kF32;
+  kernels::LatentFormat kv = kernels::LatentFormat::kF32;
 };
 Figure bench_gemm(ThreadPool& pool, const GemmCase& gemm, int64_t n_rows, int repeats);
 

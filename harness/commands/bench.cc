@@ -28,6 +28,7 @@ struct BenchOptions {
   EngineChoice engine;
   std::vector<std::string> what;
   std::vector<int64_t> sizes;
+  GenerateCase generate;
   int repeats = 5;
   std::string format = "bf16";
   std::string output;
@@ -56,18 +57,20 @@ MachinePeaks measure_peaks(ThreadPool& pool, kernels::Space space) {
 }
 
 struct Workload {
-  Figure (*run)(const BenchModel& model, int64_t size, int repeats);
+  std::function<Figure(const BenchModel& model, int64_t size, int repeats)> run;
   std::vector<int64_t> sizes;  // when none are asked for
 };
 
-const std::map<std::string, Workload>& workloads() {
-  static const std::map<std::string, Workload> all = {
-      {"prefill", {bench_prefill, {512, 2048}}},
-      {"decode", {bench_decode, {1, 8, 32}}},
-      {"score", {bench_score, {512}}},
+std::map<std::string, Workload> workloads(const BenchOptions& options) {
+  const auto run_generate = [shape = options.generate](const BenchModel& model, int64_t n_requests,
+                                                       int repeats) {
+    return bench_generate(model, shape, n_requests, repeats);
+  };
+  return {
+      {"prefill", {bench_prefill, {512, 2048}}}, {"decode", {bench_decode, {1, 8, 32}}},
+      {"generate", {run_generate, {16}}},        {"score", {bench_score, {512}}},
       {"tokenizer", {bench_tokenizer, {1000}}},
   };
-  return all;
 }
 
 /// A workload that needs no model.
@@ -132,7 +135,7 @@ void run_bench(const BenchOptions& options) {
     if (options.engine.model_dir.empty())
       throw Error(ErrorKind::kUsage, "only attention and gemm run without a model; give --model DIR");
     if (!loaded) loaded = load_engine(options.engine, WithTokenizer::kYes);
-    return BenchModel{&*loaded, options.engine.options.compute};
+    return BenchModel{&*loaded, options.engine.options.compute, options.engine.options.kv};
   };
   std::vector<Figure> figures;
   const auto show = [&](Figure figure) {
@@ -143,6 +146,7 @@ void run_bench(const BenchOptions& options) {
   const auto sizes = [&](const std::vector<int64_t>& usual) {
     return options.sizes.empty() ? usual : options.sizes;
   };
+  const std::map<std::string, Workload> with_model = workloads(options);
   fmt::print("{}", figure_header());
   for (const std::string& name : options.what) {
     if (const auto found = without_model.find(name); found != without_model.end()) {
@@ -151,7 +155,7 @@ void run_bench(const BenchOptions& options) {
       }
       continue;
     }
-    const Workload& workload = workloads().at(name);
+    const Workload& workload = with_model.at(name);
     for (const int64_t size : sizes(workload.sizes)) show(workload.run(model(), size, options.repeats));
   }
   json context = {{"executable", "fathom"},
@@ -179,6 +183,7 @@ void add_bench(CLI::App& app, CommandContext& context) {
   prefill    tokens of a prompt
   decode     sequences generated side by side, behind a common prompt of 512 tokens; one: a prompt of 32 tokens,
              and a sweep over the same weights after each repeat
+  generate   requests submitted at once, each with --prompt tokens of its own and --new tokens to generate
   score      tokens of the header that 32 questions share
   tokenizer  kilobytes of text
   attention  tokens of a prompt: computed (expanded), or shared by 32 generated tokens (absorbed); no --model
@@ -190,12 +195,13 @@ FMA peak, its dot products where --compute uses them, or read bandwidth, whichev
 
 Examples:
   fathom bench prefill decode --model DIR
+  fathom bench generate --model DIR --sizes 16 --prompt 1000 --new 128
   fathom bench gemm --sizes 1,8,64,512
   fathom bench gemm --format int8 --compute int8
   fathom bench prefill --model DIR --store --db results.db)");
-  command->add_option("WHAT", options->what, "prefill, decode, score, tokenizer, attention, gemm")
+  command->add_option("WHAT", options->what, "prefill, decode, generate, score, tokenizer, attention, gemm")
       ->required()
-      ->check(CLI::IsMember({"prefill", "decode", "score", "tokenizer", "attention", "gemm"}));
+      ->check(CLI::IsMember({"prefill", "decode", "generate", "score", "tokenizer", "attention", "gemm"}));
   add_engine_options(*command, options->engine);
   command->get_option("--model")->required(false);
   command->add_option("--sizes", options->sizes, "sizes of the workload; default: usual ones")
@@ -205,6 +211,13 @@ Examples:
   command->add_option("--format", options->format, "gemm's matrix: fp32, bf16, fp8, int8 or int4 (bf16)")
       ->check(CLI::IsMember({"fp32", "bf16", "fp8", "int8", "int4"}))
       ->option_text("FORMAT");
+  command
+      ->add_option("--prompt", options->generate.prompt_tokens, "generate's prompts: tokens of each (1000)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24))
+      ->option_text("N");
+  command->add_option("--new", options->generate.new_tokens, "generate's new tokens of each request (128)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24))
+      ->option_text("N");
   command->add_option("--repeats", options->repeats, "measured repeats (5)")
       ->check(CLI::Range(1, 10000))
       ->option_text("N");

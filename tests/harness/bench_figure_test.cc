@@ -49,6 +49,13 @@ TEST(BenchFigure, TheShareOfASweepIsTheMedianOverThePairs) {
   EXPECT_EQ(figure_entries(figure)[1]["sweep_time"], 1000.0);
 }
 
+TEST(BenchFigure, TheTimeToTheFirstTokenIsTheMedianRepeats) {
+  const Figure figure{
+      .name = "g", .unit = "tok/s", .items = 1, .seconds = {20, 30, 40}, .first_token_seconds = {9, 7.5, 3}};
+  EXPECT_NE(figure_line(figure, kPeaks).find("30.00 s in all, 7.50 s to the first token"), std::string::npos);
+  EXPECT_EQ(figure_entries(figure)[2]["first_token_time"], 3000.0);
+}
+
 TEST(BenchFigure, JsonHasOneEntryARepeatInGoogleBenchmarksLayout) {
   const std::vector<Figure> figures = {
       {.name = "prefill/8", .unit = "tok/s", .items = 8, .seconds = {0.5, 0.25}, .flop = 1e9}};

@@ -115,8 +115,8 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   if (size_ == 0) return;
   void* map = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
   if (map == MAP_FAILED) bad_input(path.string(), "cannot map {} bytes: {}", size_, std::strerror(errno));
-  // Reads ahead in large pages where the file system has them: a sweep over weights in pages of 2 MiB is up to
-  // twice as fast as in pages of 4 KiB (docs/performance.md). A refusal changes speed only.
+  // Reads ahead in large pages where the file system has them: a sweep over weights in pages of 2 MiB is up
+  // to twice as fast as in pages of 4 KiB (docs/performance.md). A refusal changes speed only.
   ::madvise(map, size_, MADV_HUGEPAGE);
   data_ = static_cast<const std::byte*>(map);
 }

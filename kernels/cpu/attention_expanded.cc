@@ -73,7 +73,8 @@ Twin find_twin(const WavePlan& plan, int64_t slot) {
     if (earlier.place != block.place) continue;
     const int64_t most = std::min(block.n_tokens, earlier.n_tokens);
     int64_t n = 0;
-    while (n < most && std::memcmp(plan.stored_row(block, n), plan.stored_row(earlier, n), row_bytes) == 0) ++n;
+    while (n < most && std::memcmp(plan.stored_row(block, n), plan.stored_row(earlier, n), row_bytes) == 0)
+      ++n;
     if (n > best.n_tokens) best = {other, n};
   }
   return best;

@@ -63,7 +63,7 @@ void add_engine_options(CLI::App& command, EngineChoice& choice) {
   add_choice(
       command, "--compute", choice.options.compute,
       {{"fp32", kernels::Compute::kF32}, {"bf16", kernels::Compute::kBF16}, {"int8", kernels::Compute::kI8}},
-      "arithmetic of the linear matrices: bf16 rounds activations and weights and needs AVX-512 BF16; "
+      "arithmetic of the linear matrices: bf16 rounds activations and weights and needs AVX-512 BF16 or a GPU; "
       "int8 quantises activations and needs int8 or int4 weights. Another numerics identity");
   command.add_flag(
       "--verify-kernels", choice.options.verify_kernels,

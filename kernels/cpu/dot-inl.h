@@ -21,6 +21,26 @@
 HWY_BEFORE_NAMESPACE();
 namespace fathom::kernels::cpu::HWY_NAMESPACE {
 
+/// Asks for the weight rows of the tile to come, into L2, while a tile is worked on: a row is no longer than
+/// a page of memory or two, and the processor's own reading ahead starts anew at each. For 3 rows of x and
+/// weight rows of 1,408 bf16 numbers in memory, one thread of a Zen 4 went from 12 to 30 GB/s (26 November
+/// 2026); the same into L1, or of the first lines of each row alone, gained nothing.
+template <int C, typename Rows>
+struct RowsAhead {
+  /// What the tile to come has of the elements [begin, end).
+  HWY_INLINE void fetch(int64_t begin, int64_t end) const {
+    constexpr int64_t kLine = 64;
+    for (int c = 0; c < C; ++c) {
+      const auto* to = static_cast<const char*>(rows.address(first + c, end));
+      for (const auto* at = static_cast<const char*>(rows.address(first + c, begin)); at < to; at += kLine)
+        __builtin_prefetch(at, 0, 2);
+    }
+  }
+
+  const Rows& rows;
+  int64_t first;
+};
+
 /// sums += rows times weights at one vector.
 template <int R, int C, typename Cursor>
 HWY_INLINE void add_vector(const float* const* x, const Cursor (&cursors)[C], int64_t i, int64_t lanes,
@@ -66,9 +86,12 @@ HWY_INLINE void add_piece(const float* const* x, const Cursor (&cursors)[C], int
   if (i < end) add_vector(x, cursors, i, end - i, sums);
 }
 
-/// R rows by C columns of a reader (weight_rows-inl.h), the first of them `col`; sink(r, c, value).
+/// R rows by C columns of a reader (weight_rows-inl.h), the first of them `col`; the tile to come begins at
+/// column `next`; sink(r, c, value).
 template <int R, int C, typename Rows, typename Sink>
-HWY_INLINE void dot_tile(const float* const* x, const Rows& w, int64_t col, int64_t k, const Sink& sink) {
+HWY_INLINE void dot_tile(const float* const* x, const Rows& w, int64_t col, int64_t next, int64_t k,
+                         const Sink& sink) {
+  const RowsAhead<C, Rows> ahead{w, next};
   VF32 sums[R][C];
   unrolled<R>([&](auto r) FATHOM_INLINE_LAMBDA {
     unrolled<C>([&](auto c) FATHOM_INLINE_LAMBDA { sums[r][c] = hn::Zero(F32()); });
@@ -76,7 +99,13 @@ HWY_INLINE void dot_tile(const float* const* x, const Rows& w, int64_t col, int6
   typename Rows::Cursor cursors[C];
   if constexpr (Rows::kPlain) {
     unrolled<C>([&](auto c) FATHOM_INLINE_LAMBDA { cursors[c] = w.cursor(col + c); });
-    add_piece(x, cursors, 0, k, sums);
+    int64_t i = 0;
+    for (; i + 2 * kLanes <= k; i += 2 * kLanes) {
+      ahead.fetch(i, i + 2 * kLanes);
+      add_vector(x, cursors, i, kLanes, sums);
+      add_vector(x, cursors, i + kLanes, kLanes, sums);
+    }
+    add_piece(x, cursors, i, k, sums);
   } else {
     // Scales are widened for several pieces at a time.
     float scales[C][kScaleBlock];
@@ -86,12 +115,20 @@ HWY_INLINE void dot_tile(const float* const* x, const Rows& w, int64_t col, int6
         for (int c = 0; c < C; ++c) w.load_scales(col + c, piece, scales[c]);
       }
       unrolled<C>([&](auto c) FATHOM_INLINE_LAMBDA { cursors[c] = w.cursor(col + c, scales[c][at]); });
-      add_piece(x, cursors, begin, k - begin < w.columns ? k : begin + w.columns, sums);
+      const int64_t end = k - begin < w.columns ? k : begin + w.columns;
+      ahead.fetch(begin, end);
+      add_piece(x, cursors, begin, end, sums);
     }
   }
   unrolled<R>([&](auto r) FATHOM_INLINE_LAMBDA {
     unrolled<C>([&](auto c) FATHOM_INLINE_LAMBDA { sink(r, c, sum_lanes(sums[r][c])); });
   });
+}
+
+/// Where the tile after the one at c begins; of the last the tile itself, which it reads anyway.
+template <int C>
+HWY_INLINE int64_t tile_after(int64_t c, int64_t n_cols) {
+  return c + 2 * C <= n_cols ? c + C : c;
 }
 
 /// R rows by n_cols columns from `col`, C at a time.
@@ -100,10 +137,11 @@ HWY_INLINE void dot_strip(const float* const* x, const Rows& w, int64_t col, int
                           const Sink& sink) {
   int64_t c = 0;
   for (; c + C <= n_cols; c += C) {
-    dot_tile<R, C>(x, w, col + c, k, [&](int r, int j, float v) HWY_ATTR { sink(r, c + j, v); });
+    dot_tile<R, C>(x, w, col + c, col + tile_after<C>(c, n_cols), k,
+                   [&](int r, int j, float v) HWY_ATTR { sink(r, c + j, v); });
   }
   for (; c < n_cols; ++c) {
-    dot_tile<R, 1>(x, w, col + c, k, [&](int r, int, float v) HWY_ATTR { sink(r, c, v); });
+    dot_tile<R, 1>(x, w, col + c, col + c, k, [&](int r, int, float v) HWY_ATTR { sink(r, c, v); });
   }
 }
 
@@ -115,19 +153,17 @@ constexpr int kTileCols = kLanes >= 16 ? 4 : 3;
 template <typename Rows, typename Sink>
 HWY_INLINE void dot_few_rows(const float* const* x, int64_t n_rows, const Rows& w, int64_t col,
                              int64_t n_cols, int64_t k, const Sink& sink) {
-  int64_t done = 0;
-  if (n_rows >= 4) {
-    dot_strip<4, 3>(x, w, col, n_cols, k, sink);
-    done = 4;
-  }
-  const auto rest = [&](int64_t i, int64_t j, float v) HWY_ATTR { sink(done + i, j, v); };
-  switch (n_rows - done) {
+  switch (n_rows) {
     case 1:
-      return dot_strip<1, 8>(x + done, w, col, n_cols, k, rest);
+      return dot_strip<1, 8>(x, w, col, n_cols, k, sink);
     case 2:
-      return dot_strip<2, 6>(x + done, w, col, n_cols, k, rest);
+      return dot_strip<2, 6>(x, w, col, n_cols, k, sink);
     case 3:
-      return dot_strip<3, 4>(x + done, w, col, n_cols, k, rest);
+      return dot_strip<3, 4>(x, w, col, n_cols, k, sink);
+    case 4:
+      return dot_strip<4, 4>(x, w, col, n_cols, k, sink);
+    case 5:
+      return dot_strip<5, 4>(x, w, col, n_cols, k, sink);
     default:
       return;
   }
@@ -139,10 +175,17 @@ HWY_INLINE void dot_rows(const float* const* x, int64_t n_rows, const Rows& w, i
                          int64_t k, const Sink& sink) {
   const int64_t done = n_rows - n_rows % kTileRows;
   // Columns outside: a tile's weight rows stay in L1 while the block's rows pass.
-  for (int64_t c = 0; done > 0 && c < n_cols; c += kTileCols) {
+  int64_t c = 0;
+  for (; done > 0 && c + kTileCols <= n_cols; c += kTileCols) {
     for (int64_t r = 0; r < done; r += kTileRows) {
-      dot_strip<kTileRows, kTileCols>(x + r, w, col + c, std::min<int64_t>(kTileCols, n_cols - c), k,
-                                      [&](int64_t i, int64_t j, float v) HWY_ATTR { sink(r + i, c + j, v); });
+      dot_tile<kTileRows, kTileCols>(x + r, w, col + c, col + tile_after<kTileCols>(c, n_cols), k,
+                                     [&](int i, int j, float v) HWY_ATTR { sink(r + i, c + j, v); });
+    }
+  }
+  for (; done > 0 && c < n_cols; ++c) {
+    for (int64_t r = 0; r < done; r += kTileRows) {
+      dot_tile<kTileRows, 1>(x + r, w, col + c, col + c, k,
+                             [&](int i, int, float v) HWY_ATTR { sink(r + i, c, v); });
     }
   }
   dot_few_rows(x + done, n_rows - done, w, col, n_cols, k,

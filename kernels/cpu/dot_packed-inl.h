@@ -40,13 +40,14 @@ HWY_INLINE void pack_rows(const float* const* x, int64_t n_rows, int64_t k, floa
 }
 
 /// kTileRows packed rows by C weight rows: their sums in lanes, [kTileRows][C] vectors at `sums`.
-template <int C, typename Cursor>
-HWY_INLINE void packed_tile(const float* rows, const Cursor (&cursors)[C], int64_t k, float* sums) {
+template <int C, typename Cursor, typename Rows>
+HWY_INLINE void packed_tile(const float* rows, const Cursor (&cursors)[C], const RowsAhead<C, Rows>& ahead,
+                            int64_t k, float* sums) {
   VF32 work[kTileRows][C];
   for (int r = 0; r < kTileRows; ++r) {
     for (int c = 0; c < C; ++c) work[r][c] = hn::Zero(F32());
   }
-  const auto step = [&](int64_t i, int64_t lanes) HWY_ATTR {
+  const auto step = [&](int64_t i, int64_t lanes) FATHOM_INLINE_LAMBDA {
     VF32 weights[C];
     for (int c = 0; c < C; ++c) weights[c] = cursors[c].load(i, lanes);
     for (int r = 0; r < kTileRows; ++r) {
@@ -56,6 +57,11 @@ HWY_INLINE void packed_tile(const float* rows, const Cursor (&cursors)[C], int64
     rows += kTileRows * kLanes;
   };
   int64_t i = 0;
+  for (; i + 2 * kLanes <= k; i += 2 * kLanes) {
+    ahead.fetch(i, i + 2 * kLanes);
+    step(i, kLanes);
+    step(i + kLanes, kLanes);
+  }
   for (; i + kLanes <= k; i += kLanes) step(i, kLanes);
   if (i < k) step(i, k - i);
   for (int r = 0; r < kTileRows; ++r) {
@@ -83,15 +89,16 @@ HWY_INLINE void sum_each(const float* sums, float* out) {
   for (int c = 0; c < C; ++c) out[c] = sum_lanes(load(sums + c * kLanes));
 }
 
-/// All packed rows by C columns of a reader of plain numbers.
+/// All packed rows by C columns of a reader of plain numbers; the strip to come begins at column `next`.
 template <int C, typename Rows, typename Sink>
-HWY_INLINE void packed_strip(const float* packed, int64_t n_rows, const Rows& w, int64_t col, int64_t k,
-                             const Sink& sink) {
+HWY_INLINE void packed_strip(const float* packed, int64_t n_rows, const Rows& w, int64_t col, int64_t next,
+                             int64_t k, const Sink& sink) {
   alignas(64) float sums[kTileRows * C * kLanes];
   typename Rows::Cursor cursors[C];
   for (int c = 0; c < C; ++c) cursors[c] = w.cursor(col + c);
   for (int64_t row = 0; row < n_rows; row += kTileRows) {
-    packed_tile(packed + row * div_up(k, kLanes) * kLanes, cursors, k, sums);
+    const RowsAhead<C, Rows> ahead{w, row == 0 ? next : col};
+    packed_tile(packed + row * div_up(k, kLanes) * kLanes, cursors, ahead, k, sums);
     for (int64_t r = 0; r < std::min<int64_t>(kTileRows, n_rows - row); ++r) {
       float values[C];
       sum_each<C>(sums + r * C * kLanes, values);
@@ -106,8 +113,8 @@ HWY_INLINE void packed_columns(const float* packed, int64_t n_rows, const Rows& 
   int64_t c = 0;
   const auto here = [&](int64_t r, int64_t j, float v) HWY_ATTR { sink(r, c + j, v); };
   for (; c + kTileCols <= n_cols; c += kTileCols)
-    packed_strip<kTileCols>(packed, n_rows, w, col + c, k, here);
-  for (; c < n_cols; ++c) packed_strip<1>(packed, n_rows, w, col + c, k, here);
+    packed_strip<kTileCols>(packed, n_rows, w, col + c, col + tile_after<kTileCols>(c, n_cols), k, here);
+  for (; c < n_cols; ++c) packed_strip<1>(packed, n_rows, w, col + c, col + c, k, here);
 }
 
 /// Floats between the rows of a panel: no power of two apart, or they would share cache sets.

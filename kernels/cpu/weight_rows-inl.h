@@ -1,6 +1,8 @@
 // Rows of a weight matrix, read as fp32 vectors: one reader for each format. Compiled once per instruction
 // set.
 //
+// address(row, i) is where element i of a row lies.
+//
 // A row is in pieces of `columns` numbers that share their scale (plain numbers have none).
 // load_scales(row, piece, out) widens the scales of kScaleBlock pieces, as far as there are as many;
 // cursor(row, scale) reads numbers: load(i, lanes) is elements i .. i + lanes of the row as vector lanes,
@@ -32,6 +34,7 @@ struct PlainRows {
     HWY_INLINE VF32 load(int64_t i, int64_t lanes) const { return load_n(row + i, lanes); }
   };
   HWY_INLINE Cursor cursor(int64_t row) const { return {data + row * stride}; }
+  HWY_INLINE const void* address(int64_t row, int64_t i) const { return data + row * stride + i; }
 
   const W* data;
   int64_t stride;
@@ -71,6 +74,7 @@ struct Int8Rows {
   HWY_INLINE Cursor cursor(int64_t row, float scale) const {
     return {data + row * stride, hn::Set(F32(), scale)};
   }
+  HWY_INLINE const void* address(int64_t row, int64_t i) const { return data + row * stride + i; }
 
   const uint8_t* data;
   IntegerScales scales;
@@ -157,6 +161,7 @@ struct Int4Rows {
   HWY_INLINE Cursor cursor(int64_t row, float scale) const {
     return Cursor::make(data + row * row_bytes, hn::Set(F32(), scale));
   }
+  HWY_INLINE const void* address(int64_t row, int64_t i) const { return data + row * row_bytes + i / 2; }
 
   const uint8_t* data;
   IntegerScales scales;
@@ -249,6 +254,7 @@ struct Fp8Rows {
   HWY_INLINE Cursor cursor(int64_t row, float scale) const {
     return {data + row * stride, hn::Set(F32(), scale)};
   }
+  HWY_INLINE const void* address(int64_t row, int64_t i) const { return data + row * stride + i; }
 
   const uint8_t* data;
   const float* scales;

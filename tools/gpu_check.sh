@@ -234,7 +234,8 @@ phase_engine() {
   for options in "--compute fp32" "--compute bf16" "--compute bf16 --verify-kernels"; do
     echo "== $options"
     # shellcheck disable=SC2086
-    "$fathom" bench prefill decode --device cuda $options --model "$checkpoint" --sizes 1,64,2048 --repeats 3 || return 1
+    "$fathom" bench prefill --device cuda $options --model "$checkpoint" --sizes 64,2048 --repeats 3 &&
+      "$fathom" bench decode --device cuda $options --model "$checkpoint" --sizes 1,64 --repeats 3 || return 1
   done
   if python3 -c 'import torch, transformers; assert torch.cuda.is_available()' 2> /dev/null; then
     python3 "$tools/time_transformers.py" "$checkpoint" --device cuda || return 1

@@ -14,6 +14,7 @@ struct BenchModel {
   LoadedEngine* loaded = nullptr;
   kernels::Compute compute = kernels::Compute::kF32;
   kernels::LatentFormat kv = kernels::LatentFormat::kF32;
+  kernels::Space space = kernels::Space::kCpu;
 };
 
 /// A prompt of `n_tokens` random ids, computed whole. FLOP: 2 for each weight that a token uses, without
@@ -22,9 +23,9 @@ struct BenchModel {
 Figure bench_prefill(const BenchModel& model, int64_t n_tokens, int repeats);
 
 /// `n_sequences` generations side by side, 64 tokens each, from the first to the last. Several share a prompt
-/// of 512 tokens but for the last one more. One has a prompt of 32 tokens, and after each repeat the weights
-/// that a token uses, head included, are read as often by a sweep that does nothing else; its bytes are those
-/// and the latents it reads.
+/// of 512 tokens but for the last one more. One has a prompt of 32 tokens, and after each repeat, on the CPU,
+/// the weights that a token uses, head included, are read as often by a sweep that does nothing else; its
+/// bytes are those and the latents it reads.
 Figure bench_decode(const BenchModel& model, int64_t n_sequences, int repeats);
 
 struct GenerateCase {

@@ -135,7 +135,7 @@ void run_bench(const BenchOptions& options) {
     if (options.engine.model_dir.empty())
       throw Error(ErrorKind::kUsage, "only attention and gemm run without a model; give --model DIR");
     if (!loaded) loaded = load_engine(options.engine, WithTokenizer::kYes);
-    return BenchModel{&*loaded, options.engine.options.compute, options.engine.options.kv};
+    return BenchModel{&*loaded, options.engine.options.compute, options.engine.options.kv, space};
   };
   std::vector<Figure> figures;
   const auto show = [&](Figure figure) {

@@ -241,10 +241,7 @@ template <template <typename> typename Kernel>
 void launch_product(const Stream& stream, const Product& p, int64_t height) {
   with_weight_type(p.dtype, [&](const auto* weight) {
     using W = std::remove_cv_t<std::remove_pointer_t<decltype(weight)>>;
-    const GridSize grid{.x = div_up(p.n_cols, Kernel<W>::kCols),
-                        .y = n_row_tiles(p, height),
-                        .z = p.tiles != nullptr ? 1 : p.n_groups};
-    launch<Kernel<W>>(stream, grid, Kernel<W>::kSharedBytes, p);
+    launch<Kernel<W>>(stream, grid_of(p, height, Kernel<W>::kCols), Kernel<W>::kSharedBytes, p);
   });
 }
 

@@ -410,11 +410,8 @@ void launch_narrow(const Stream& stream, const Product& p) {
     using Kernel = NarrowBf16<W, X, n_tiles>;
     const bool vector_x = std::is_same_v<X, Bf16> || (p.k % kLaneShare == 0 && p.x_stride % 4 == 0 &&
                                                       p.x_group % 4 == 0 && is_aligned(p.x));
-    launch<Kernel>(stream,
-                   {.x = div_up(p.n_cols, Kernel::kCols),
-                    .y = n_row_tiles(p, Kernel::kRows),
-                    .z = p.tiles != nullptr ? 1 : p.n_groups},
-                   Kernel::kSharedBytes, {p, has_vector_weights(p) && vector_x});
+    launch<Kernel>(stream, grid_of(p, Kernel::kRows, Kernel::kCols), Kernel::kSharedBytes,
+                   {p, has_vector_weights(p) && vector_x});
   });
 }
 
@@ -422,11 +419,8 @@ template <int m_tiles, int n_tiles>
 void launch_wide(const Stream& stream, const Product& p) {
   using Kernel = WideBf16<m_tiles, n_tiles>;
   require(p.dtype == Dtype::kBF16 && has_vector_weights(p), "wide bf16 products take aligned BF16 weights");
-  const int64_t row_tiles = n_row_tiles(p, Kernel::kRows);
-  launch<Kernel>(
-      stream,
-      {.x = div_up(p.n_cols, Kernel::kCols), .y = row_tiles, .z = p.tiles != nullptr ? 1 : p.n_groups},
-      Kernel::kSharedBytes, {p, row_tiles});
+  const GridSize grid = grid_of(p, Kernel::kRows, Kernel::kCols);
+  launch<Kernel>(stream, grid, Kernel::kSharedBytes, {p, grid.y});
 }
 
 /// F32 and F16 weights would have to be rounded for every tile anew.

@@ -15,6 +15,11 @@ inline bool is_aligned(const void* data) {
   return reinterpret_cast<uintptr_t>(data) % 16 == 0;
 }
 
+/// Blocks of `height` rows by `cols` columns for all rows and groups.
+inline GridSize grid_of(const Product& p, int64_t height, int64_t cols) {
+  return {.x = div_up(p.n_cols, cols), .y = n_row_tiles(p, height), .z = p.tiles != nullptr ? 1 : p.n_groups};
+}
+
 /// The i-th tile of a block's group; n_rows <= 0 when it has none.
 FATHOM_DEVICE inline ProductTile tile_of(const Simt& simt, const Product& p, int64_t i, int64_t height) {
   if (p.tiles != nullptr) return i < *p.n_tiles ? p.tiles[i] : ProductTile{0, 0, 0};

@@ -1,5 +1,6 @@
 // prove of library.h.
 #include "kernels/buffer.h"
+#include "kernels/cuda/elements.h"
 #include "kernels/cuda/index.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/library.h"
@@ -7,19 +8,13 @@
 namespace fathom::kernels::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-constexpr int64_t kMaxBlocks = 4096;
 constexpr int kRepeats = 5;
 /// Places in the batch at which its rows are computed again.
 constexpr int64_t kShifts[] = {1, 7, 64, 129};
 
-GridSize blocks_for(int64_t n) {
-  return {.x = at_most(div_up(n, kThreads), kMaxBlocks)};
-}
-
 /// Numbers of [-1, 1) that are bf16, by a hash of their index.
 struct FillKernel {
-  static constexpr int kThreads = cuda::kThreads;
+  static constexpr int kThreads = kElementThreads;
   static constexpr const char* kName = "prove (fill)";
   struct Params {
     Bf16* to;
@@ -27,19 +22,16 @@ struct FillKernel {
     uint64_t seed;
   };
   FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
-    for (int64_t i = simt.block_x() * kThreads + simt.thread(); i < p.n; i += simt.n_blocks_x() * kThreads) {
-      uint64_t z = p.seed + static_cast<uint64_t>(i) * 0x9E3779B97F4A7C15u;  // splitmix64
-      z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-      z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-      z ^= z >> 31;
-      p.to[i].bits = to_bf16(static_cast<float>(z >> 40) * 0x1.0p-23f - 1.0f);
-    }
+    for_elements(simt, p.n, [&](int64_t i) {
+      const uint64_t bits = mix(p.seed + static_cast<uint64_t>(i) * 0x9E3779B97F4A7C15u);
+      p.to[i].bits = to_bf16(static_cast<float>(bits >> 40) * 0x1.0p-23f - 1.0f);
+    });
   }
 };
 
 /// *flag = 1 when bits differ; with a tolerance, when |a - b| > tolerance or not a number.
 struct DifferKernel {
-  static constexpr int kThreads = cuda::kThreads;
+  static constexpr int kThreads = kElementThreads;
   static constexpr const char* kName = "prove (compare)";
   struct Params {
     const float* a;
@@ -50,10 +42,10 @@ struct DifferKernel {
   };
   FATHOM_DEVICE static void run(const Simt& simt, const Params& p) {
     bool differs = false;
-    for (int64_t i = simt.block_x() * kThreads + simt.thread(); i < p.n; i += simt.n_blocks_x() * kThreads) {
+    for_elements(simt, p.n, [&](int64_t i) {
       differs |= p.tolerance == 0.0f ? bits_of_float(p.a[i]) != bits_of_float(p.b[i])
                                      : !(fabsf(p.a[i] - p.b[i]) <= p.tolerance);
-    }
+    });
     if (differs) *p.flag = 1;  // whoever writes writes the same
   }
 };
@@ -71,8 +63,8 @@ class Proof {
         whole_(Space::kCuda, static_cast<size_t>(m_ * n_) * sizeof(float)),
         out_(Space::kCuda, static_cast<size_t>(m_ * n_) * sizeof(float)),
         flags_(Space::kCuda, static_cast<size_t>(m_ + 1) * sizeof(int32_t)) {
-    launch<FillKernel>(stream_, blocks_for(m_ * k_), 0, {x(), m_ * k_, 1});
-    launch<FillKernel>(stream_, blocks_for(n_ * k_), 0, {weight(), n_ * k_, 2});
+    launch<FillKernel>(stream_, element_blocks(m_ * k_), 0, {x(), m_ * k_, 1});
+    launch<FillKernel>(stream_, element_blocks(n_ * k_), 0, {weight(), n_ * k_, 2});
   }
 
   std::optional<std::string> run() {
@@ -112,7 +104,7 @@ class Proof {
 
   /// out_ against rows first .. first + m of whole_.
   void compare(int64_t first, int64_t m, float tolerance, int64_t flag) {
-    launch<DifferKernel>(stream_, blocks_for(m * n_), 0,
+    launch<DifferKernel>(stream_, element_blocks(m * n_), 0,
                          {floats(out_), floats(whole_) + first * n_, m * n_, tolerance,
                           static_cast<int32_t*>(flags_.scratch().data) + flag});
   }

@@ -1,5 +1,6 @@
 // Row operations: gather, convert, RMSNorm, add, SiLU, the mark of NaNs and infinities.
 #include "kernels/cuda/cuda.h"
+#include "kernels/cuda/elements.h"
 #include "kernels/cuda/index.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/numbers.h"
@@ -8,19 +9,6 @@
 
 namespace fathom::kernels::cuda {
 namespace {
-
-constexpr int64_t kElementThreads = 256;
-
-GridSize element_blocks(int64_t n) {
-  return {.x = at_most(div_up(n, kElementThreads), 65535)};
-}
-
-/// body(i) for every i in [0, n) that falls to this thread.
-template <typename Body>
-FATHOM_DEVICE void for_elements(const Simt& simt, int64_t n, const Body& body) {
-  const int64_t step = simt.n_blocks_x() * kElementThreads;
-  for (int64_t i = simt.block_x() * kElementThreads + simt.thread(); i < n; i += step) body(i);
-}
 
 struct GatherKernel {
   static constexpr int kThreads = kRowThreads;
